@@ -1,0 +1,93 @@
+import { LosswrightError } from "../errors/index.js";
+import { ExactSum, type ExactSumJson } from "./exact-sum.js";
+
+export interface DenominatorJson {
+  readonly counted: ExactSumJson;
+  readonly constant: number | null;
+  /** Inner weight sums of groups whose pieces may lie in several parts, by key. */
+  readonly open: { readonly [key: string]: ExactSumJson };
+}
+
+/**
+ * What divides: the exact counted weight of a batch (or the number of its groups), before any division.
+ *
+ * It follows from labels, masks, weights and lengths alone, so it can be merged over all parts of a step before the
+ * backward pass and handed to `valueAndGradients(batch, { denominator })`.
+ */
+export class Denominator {
+  constructor(
+    /** Σ w m over units, or the number of closed groups that have a unit. */
+    readonly counted: ExactSum,
+    /** `divideBy: { constant }` of the contract, which divides in place of what was counted. */
+    readonly constant: number | null = null,
+    /** Groups given by `groupKeys`: the weight inside each, mergeable over the parts that hold its pieces. */
+    readonly open: ReadonlyMap<string, ExactSum> = new Map(),
+  ) {}
+
+  /** Whether nothing was counted: `onEmpty` looks at this, also when a constant divides. */
+  get isEmpty(): boolean {
+    return this.count === 0;
+  }
+
+  /** The number that divides. 0 when nothing was counted. */
+  get value(): number {
+    const count = this.count;
+    return count === 0 ? 0 : (this.constant ?? count);
+  }
+
+  /** The counted weight, or number of groups, whatever divides. */
+  get count(): number {
+    if (this.open.size === 0) return this.counted.value;
+    const sum = this.counted.clone();
+    for (const weight of this.open.values()) if (weight.value !== 0) sum.add(1);
+    return sum.value;
+  }
+
+  /** The denominator of both parts together; associative and commutative to the bit. */
+  merge(other: Denominator): Denominator {
+    if (this.constant !== other.constant) {
+      throw new LosswrightError({
+        code: "merge",
+        where: "denominator",
+        field: "constant",
+        found: `${this.constant} and ${other.constant}`,
+        expected: "denominators of one contract",
+      });
+    }
+    return new Denominator(this.counted.clone().merge(other.counted), this.constant, mergeOpen(this.open, other.open));
+  }
+
+  toJSON(): DenominatorJson {
+    return { counted: this.counted.toJSON(), constant: this.constant, open: openToJson(this.open) };
+  }
+
+  /** @throws `argument` for anything that `toJSON` does not write */
+  static fromJSON(json: DenominatorJson): Denominator {
+    const { counted, constant = null, open = {} } = json ?? {};
+    return new Denominator(ExactSum.fromJSON(counted), constant, openFromJson(open));
+  }
+}
+
+/** Sums by key, a key in both merged. */
+export function mergeOpen(
+  left: ReadonlyMap<string, ExactSum>,
+  right: ReadonlyMap<string, ExactSum>,
+): ReadonlyMap<string, ExactSum> {
+  if (left.size === 0 || right.size === 0) return left.size === 0 ? right : left;
+  const merged = new Map(left);
+  for (const [key, sum] of right) {
+    const mine = merged.get(key);
+    merged.set(key, mine ? mine.clone().merge(sum) : sum);
+  }
+  return merged;
+}
+
+/** Sums by key as JSON, keys in one order. */
+export function openToJson(open: ReadonlyMap<string, ExactSum>): { [key: string]: ExactSumJson } {
+  const entries = [...open].sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, sum]) => [key, sum.toJSON()]));
+}
+
+export function openFromJson(json: { readonly [key: string]: ExactSumJson }): Map<string, ExactSum> {
+  return new Map(Object.entries(json).map(([key, sum]) => [key, ExactSum.fromJSON(sum)]));
+}

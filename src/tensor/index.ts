@@ -1,0 +1,17 @@
+export { logSoftmax, sigmoid, softmax } from "./activations.js";
+export { decodeFloat16 } from "./half.js";
+export { formatShape, placeOf, sameShape, sizeOf } from "./shape.js";
+export {
+  type DataOfDtype,
+  type Dtype,
+  dataOf,
+  dtypeOf,
+  isTensor,
+  type NestedList,
+  type Role,
+  type Tensor,
+  type TensorData,
+  tensor,
+  type Unlabeled,
+  view,
+} from "./tensor.js";

@@ -1,0 +1,28 @@
+/** The number of elements of a shape; a scalar (`[]`) has one. */
+export function sizeOf(shape: readonly number[]): number {
+  let size = 1;
+  for (const length of shape) size *= length;
+  return size;
+}
+
+/** A shape as a person writes it: `[2, 3]`. */
+export function formatShape(shape: readonly (number | string)[]): string {
+  return `[${shape.join(", ")}]`;
+}
+
+/** The place of a row-major flat index, one number an axis. */
+export function placeOf(index: number, shape: readonly number[]): number[] {
+  const place = new Array<number>(shape.length);
+  let rest = index;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    const length = shape[axis]!;
+    place[axis] = rest % length;
+    rest = Math.floor(rest / length);
+  }
+  return place;
+}
+
+/** Whether two shapes are the same, axis by axis. */
+export function sameShape(left: readonly number[], right: readonly number[]): boolean {
+  return left.length === right.length && left.every((length, axis) => length === right[axis]);
+}
