@@ -1,0 +1,40 @@
+/**
+ * losswright: the objective of a training run as an object.
+ *
+ * It computes a loss with its exact gradient, merges its tallies over any split of a step, divides once, and writes
+ * the contract down as JSON.
+ */
+export type {
+  Contract,
+  ContractInput,
+  DivideBy,
+  Json,
+  OnEmpty,
+  Per,
+  Reduction,
+} from "./contract/index.js";
+export { type ErrorCode, type ErrorDetails, LosswrightError } from "./errors/index.js";
+export * from "./losses/all.js";
+export type {
+  AnyBatch,
+  CallOptions,
+  Evaluation,
+  EvaluationWithGradients,
+  Objective,
+  ObjectiveFactory,
+} from "./losses/index.js";
+export { objectiveFrom, objectiveNames } from "./losses/registry.js";
+export { splitNextToken } from "./sequence/index.js";
+export { Denominator, type Engine, type MergeOptions, type Note, Tally, type TallyJson, total } from "./tally/index.js";
+export {
+  type Dtype,
+  logSoftmax,
+  type NestedList,
+  type Role,
+  sigmoid,
+  softmax,
+  type Tensor,
+  type TensorData,
+  tensor,
+  type Unlabeled,
+} from "./tensor/index.js";

@@ -1,0 +1,13 @@
+/** Files as values: bytes in, tensors and step records out. Nothing here touches a disk; `files.js` does. */
+export { encodeNpy, parseNpy } from "./npy.js";
+export { encodeStep, parseStep } from "./step.js";
+export type {
+  DecisionContext,
+  MetricContext,
+  Reported,
+  ScoreContext,
+  SequenceContext,
+  StepContext,
+  StepPart,
+  StepRecord,
+} from "./step-record.js";

@@ -1,0 +1,104 @@
+import { eitherOption, nullableOption, numberOption, numbersOption } from "../../contract/index.js";
+import { LosswrightError } from "../../errors/index.js";
+import { log1pExp, sigmoid } from "../../numerics/index.js";
+import { formatShape } from "../../tensor/index.js";
+import { defineLoss } from "../define-loss.js";
+import { type BinaryBatch, binaryFields, targetOutside } from "./fields.js";
+
+/** Options of {@link binaryCrossEntropy}. */
+export interface BinaryCrossEntropyOptions {
+  /** Factor on the positive term, one for all or one an entry of the last axis; never in the denominator. */
+  readonly posWeight: number | readonly number[] | null;
+  /** ε in [0, 1): targets become y(1 − ε) + ε/2, before `posWeight`. Default 0. */
+  readonly labelSmoothing: number;
+}
+
+/**
+ * Binary cross entropy of a logit z and a target y in [0, 1], with the positive term weighted by c.
+ *   loss    = c y log(1 + e^−z) + (1 − y) log(1 + e^z)
+ *   d/dz    = −c y σ(−z) + (1 − y) σ(z),   which is σ(z) − y for c = 1
+ * Both terms are positive and each is computed as max(±z, 0) + log1p(e^−|z|), so nothing cancels: z = −40 with y = 0
+ * keeps its 4e-18. z = −∞ gives 0 against y = 0 and +∞ otherwise; z = +∞ and NaN give NaN, with a note.
+ * Each element is a Bernoulli of its own, so several labels may be true at once.
+ * torch `binary_cross_entropy_with_logits`.
+ */
+export const binaryCrossEntropy = /*#__PURE__*/ defineLoss<BinaryCrossEntropyOptions, BinaryBatch, "logits">({
+  name: "binaryCrossEntropy",
+  family: "binary",
+  unit: "element",
+  unitShape: ["..."],
+  documentation: {
+    summary: "The negative log-likelihood of independent yes-or-no labels, from logits.",
+    formula: "c·y·log(1 + e^−z) + (1 − y)·log(1 + e^z)",
+    gradient: "d/dz = −c·y·σ(−z) + (1 − y)·σ(z);  σ(z) − y without posWeight",
+    likelihood: { target: "binary label, multi-label", distribution: "Bernoulli, independent for each label" },
+    pitfalls: [
+      "Takes logits: a sigmoid before it loses stability and squares up a second time.",
+      "For labels that exclude each other use crossEntropy; softmax over labels that do not forces false competition.",
+      "posWeight changes the objective: σ(z) is no longer the probability until undoPosWeight or a calibration brings it back.",
+    ],
+    metric: "averagePrecision, f1 at a tuned threshold, expectedCalibrationError",
+    source: "torch binary_cross_entropy_with_logits",
+  },
+  options: {
+    posWeight: eitherOption(
+      nullableOption(
+        numberOption(
+          "factor on the positive term, one or one an entry of the last axis, about negatives / positives",
+          1,
+          {
+            atLeast: 0,
+          },
+        ),
+      ),
+      numbersOption("", { atLeast: 0 }),
+    ),
+    labelSmoothing: numberOption("pulls targets towards 1/2: y(1 − ε) + ε/2", 0, { atLeast: 0, below: 1 }),
+  },
+  fields: binaryFields,
+  describe: ({ posWeight, labelSmoothing }) =>
+    [
+      "binary cross entropy of each element",
+      posWeight !== null && `the positive term times ${JSON.stringify(posWeight)} (not in the denominator)`,
+      labelSmoothing > 0 && `targets smoothed by ${labelSmoothing}`,
+    ]
+      .filter(Boolean)
+      .join(", "),
+  open(batch, { rows, own }) {
+    const { posWeight, labelSmoothing } = batch.options;
+    const last = batch.unitShape.at(-1) ?? 1;
+    if (typeof posWeight === "object" && posWeight !== null && posWeight.length !== last) {
+      throw new LosswrightError({
+        code: "option",
+        where: batch.where,
+        field: "posWeight",
+        found: `${posWeight.length} weights for logits ${formatShape(batch.unitShape)}`,
+        expected: `one number, or ${last}, one an entry of the last axis`,
+      });
+    }
+    const weightOf =
+      typeof posWeight === "number" ? () => posWeight : posWeight ? (unit: number) => posWeight[unit % last]! : () => 1;
+    const [logits, targets] = [rows.logits!, rows.targets!];
+    const smoothed = (unit: number) => {
+      const target = targets[0]!;
+      if (!(target >= 0 && target <= 1)) throw targetOutside(batch, unit, target);
+      return target * (1 - labelSmoothing) + labelSmoothing / 2;
+    };
+    return {
+      loss(unit) {
+        const z = logits[0]!;
+        const y = smoothed(unit);
+        if (!(z < Number.POSITIVE_INFINITY)) return Number.NaN;
+        const positive = weightOf(unit) * y;
+        // A term of weight 0 is silent, also where its logarithm is infinite.
+        return (positive === 0 ? 0 : positive * log1pExp(-z)) + (y === 1 ? 0 : (1 - y) * log1pExp(z));
+      },
+      gradient(unit) {
+        const z = logits[0]!;
+        const y = smoothed(unit);
+        const finite = z < Number.POSITIVE_INFINITY;
+        own.logits![0] = finite ? (1 - y) * sigmoid(z) - weightOf(unit) * y * sigmoid(-z) : Number.NaN;
+      },
+    };
+  },
+});

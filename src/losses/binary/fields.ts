@@ -1,0 +1,47 @@
+import { LosswrightError } from "../../errors/index.js";
+import { placeOf, type Tensor, type Unlabeled } from "../../tensor/index.js";
+import type { BatchView, FieldSpec } from "../definition.js";
+
+/** What binary and multi-label losses read, element by element, all of the shape `[...]`. */
+export interface BinaryBatch {
+  readonly logits: Tensor<"logits" | Unlabeled>;
+  /** In [0, 1], of a floating dtype; constants. */
+  readonly targets: Tensor<"targets" | "probabilities" | Unlabeled>;
+  readonly weights?: Tensor<"weights" | Unlabeled>;
+  readonly mask?: Tensor<"mask" | Unlabeled>;
+  readonly segmentIds?: Tensor;
+  readonly groupKeys?: Tensor;
+}
+
+export const binaryFields = {
+  logits: {
+    meaning: "raw scores, before any sigmoid",
+    holds: "reals",
+    roles: ["logits"],
+    shape: ["..."],
+    read: "label",
+    gradient: "row",
+  },
+  targets: {
+    meaning: "the probability of 1, in [0, 1], of the shape of the logits",
+    holds: "reals",
+    roles: ["targets", "probabilities"],
+    shape: ["..."],
+    read: "label",
+    gradient: "none",
+  },
+} as const satisfies Record<string, FieldSpec>;
+
+/** The error for a target of a live unit outside [0, 1]. */
+export function targetOutside(batch: BatchView<object>, unit: number, target: number): LosswrightError {
+  const index = placeOf(unit, batch.unitShape);
+  return new LosswrightError({
+    code: "value",
+    where: batch.where,
+    field: "targets",
+    found: `${target} at [${index.join(", ")}]`,
+    expected: "a number in [0, 1]",
+    fix: "mask the elements that have no target; class labels above 1 belong in crossEntropy.",
+    index,
+  });
+}

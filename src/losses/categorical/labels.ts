@@ -1,0 +1,129 @@
+import { numberOption, type OptionSpecs } from "../../contract/index.js";
+import { LosswrightError } from "../../errors/index.js";
+import { formatShape, placeOf, type Tensor, type Unlabeled } from "../../tensor/index.js";
+import type { BatchView, FieldSpec } from "../definition.js";
+
+/** Options of every categorical loss. */
+export interface LabelOptions {
+  /** The label that takes a unit out of numerator and denominator. Default −100. */
+  readonly ignoreIndex: number;
+  /** s: the label at t is scored by the logits at t − s of its row and segment. Default 0; 1 for a causal model. */
+  readonly labelShift: number;
+  /** The axis of the logits that holds the classes. Default −1; 1 for torch's `[N, K, d1, …]`. */
+  readonly classAxis: number;
+}
+
+/** Fields of every batch beside the loss's own. */
+export interface UnitFields {
+  /** Weight of each unit, finite and at least 0: `[...]` or `[B, 1]`. */
+  readonly weights?: Tensor<"weights" | Unlabeled>;
+  /** 1 where a unit counts: `[...]` or `[B, 1]`. */
+  readonly mask?: Tensor<"mask" | Unlabeled>;
+  /** Equal ids in a row are one sequence: `[...]` or `[B]`. */
+  readonly segmentIds?: Tensor;
+  /** Equal keys anywhere in the step are one group: `[...]` or `[B]`. */
+  readonly groupKeys?: Tensor;
+}
+
+/** Logits with labels, or with a distribution over classes. */
+export type CategoricalBatch = UnitFields & {
+  /** `[..., K]`, or with the classes on `classAxis`. */
+  readonly logits: Tensor<"logits" | Unlabeled>;
+} & (
+    | { readonly labels: Tensor<"classIndices" | Unlabeled>; readonly targets?: never }
+    | { readonly targets: Tensor<"targets" | "probabilities" | Unlabeled>; readonly labels?: never }
+  );
+
+export const labelOptions = {
+  ignoreIndex: numberOption("the label that takes a unit out of numerator and denominator", -100, { integer: true }),
+  labelShift: numberOption("how many positions before its label the scoring logits lie; 1 for a causal model", 0, {
+    integer: true,
+    atLeast: 0,
+  }),
+  classAxis: numberOption("the axis of the logits that holds the classes", -1, { integer: true }),
+} satisfies OptionSpecs<LabelOptions>;
+
+export const categoricalFields = {
+  logits: {
+    meaning: "raw scores of the classes, before any softmax",
+    holds: "reals",
+    roles: ["logits"],
+    shape: ["...", "K"],
+    read: "source",
+    gradient: "row",
+    followsClassAxis: true,
+  },
+  labels: {
+    meaning: "the true class of each unit, 0..K−1",
+    holds: "indices",
+    roles: ["classIndices"],
+    shape: ["..."],
+    read: "label",
+    gradient: "none",
+    optional: true,
+  },
+  targets: {
+    meaning: "a weight for each class, usually a distribution",
+    holds: "reals",
+    roles: ["targets", "probabilities"],
+    shape: ["...", "K"],
+    read: "label",
+    gradient: "none",
+    optional: true,
+    followsClassAxis: true,
+  },
+} as const satisfies Record<string, FieldSpec>;
+
+/** Whether the label of a unit is not the ignored one; everything is present where targets stand for labels. */
+export function notIgnored(batch: BatchView<LabelOptions>): (unit: number) => boolean {
+  if (!batch.has("labels")) return () => true;
+  const label = batch.integer("labels");
+  const { ignoreIndex } = batch.options;
+  return (unit) => label(unit) !== ignoreIndex;
+}
+
+/** Reads the label of a unit that counts. @throws `value` for a label outside 0..K−1 */
+export function labelReader(batch: BatchView<LabelOptions>): (unit: number) => number {
+  const label = batch.integer("labels");
+  const classes = batch.sizes.K!;
+  return (unit) => {
+    const found = label(unit);
+    if (found >= 0 && found < classes && Number.isInteger(found)) return found;
+    const index = placeOf(unit, batch.unitShape);
+    throw new LosswrightError({
+      code: "value",
+      where: batch.where,
+      field: "labels",
+      found: `${found} at ${formatShape(index)}`,
+      expected: `a class in 0..${classes - 1}, or ignoreIndex ${batch.options.ignoreIndex}`,
+      fix:
+        found < 0
+          ? `if ${found} marks padding, set ignoreIndex: ${found}, or mask those units.`
+          : `logits have ${classes} classes: check the vocabulary size, or whether labels count from 1.`,
+      index,
+    });
+  };
+}
+
+/** @throws `option` when a list of one number a class has another length */
+export function checkPerClass(batch: BatchView<object>, field: string, list: readonly number[] | null): void {
+  if (list === null || list.length === batch.sizes.K) return;
+  throw new LosswrightError({
+    code: "option",
+    where: batch.where,
+    field,
+    found: `${list.length} numbers`,
+    expected: `${batch.sizes.K}, one a class of the logits`,
+  });
+}
+
+/** What the options say of the labels, in words. */
+export function describeLabels({ ignoreIndex, labelShift }: LabelOptions): string {
+  const unit =
+    labelShift === 0
+      ? "each label"
+      : labelShift === 1
+        ? "each next token"
+        : `each label ${labelShift} positions after its logits`;
+  return `${unit}, labels ${ignoreIndex} left out`;
+}

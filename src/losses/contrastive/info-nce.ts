@@ -1,0 +1,348 @@
+import { choiceOption, eitherOption, flagOption, numberOption } from "../../contract/index.js";
+import { LosswrightError } from "../../errors/index.js";
+import { formatShape, type Tensor, type Unlabeled } from "../../tensor/index.js";
+import { defineLoss } from "../define-loss.js";
+import type { BatchView } from "../definition.js";
+import { SoftmaxRow } from "../softmax-row.js";
+import { Embeddings } from "./embeddings.js";
+
+/** Options of {@link infoNce}. */
+export interface InfoNceOptions {
+  /** τ > 0: similarities are divided by it. `"field"` reads a learned one from the batch. Default 0.07. */
+  readonly temperature: number | "field";
+  /** Whether rows are divided by their Euclidean norm, so that similarities are cosines. Default true. */
+  readonly normalize: boolean;
+  /** Whether keys look for their query too; the loss is half of each direction. Default false. */
+  readonly symmetric: boolean;
+}
+
+/** What {@link infoNce} reads. */
+export interface InfoNceBatch {
+  /** `[B, D]`. */
+  readonly queries: Tensor<"embeddings" | Unlabeled>;
+  /** `[M, D]`: every key that is not a row's positive is its negative. */
+  readonly keys: Tensor<"embeddings" | Unlabeled>;
+  /** `[B]`: the key of each query; row i ↔ key i without it. With keys gathered over ranks, add the rank's offset. */
+  readonly labels?: Tensor<"classIndices" | Unlabeled>;
+  /** `[B, M]`: several positives a row; the loss is the mean over them. */
+  readonly positiveMask?: Tensor<"mask" | Unlabeled>;
+  /** `[B, M]`: 1 where a key is no negative of a row (a false negative): the pair is not read. */
+  readonly excludeMask?: Tensor<"mask" | Unlabeled>;
+  /** `[]`: a learned temperature, for `temperature: "field"`. */
+  readonly temperature?: Tensor | number;
+  readonly weights?: Tensor<"weights" | Unlabeled>;
+  readonly mask?: Tensor<"mask" | Unlabeled>;
+  readonly segmentIds?: Tensor;
+  readonly groupKeys?: Tensor;
+}
+
+/**
+ * InfoNCE of queries q_i and keys k_j: cross entropy over which key belongs to a query.
+ *   s_ij        = q_i · k_j / τ                (rows divided by their norm first, unless `normalize: false`)
+ *   loss_i      = −log (exp s_iy / Σ_j exp s_ij);  the mean over the positives of a row where there are several
+ *   g_ij        = p_ij − 1[j positive] / n⁺_i
+ *   d/dq_i      = Σ_j g_ij k_j / τ,   d/dk_j = Σ_i g_ij q_i / τ,   then through the norm: (g − x̂ (x̂·g)) / ‖x‖
+ *   d/dτ        = −Σ_ij g_ij s_ij / τ
+ * The unit is a row of queries; every other key of the batch is a negative, so the loss depends on the whole batch.
+ * A masked row's key stays a negative of the others; `excludeMask` removes it. `symmetric` needs as many keys as
+ * queries and pairs row i with key i. A row without a positive is no unit.
+ * van den Oord et al. 2018, eq. 4; Chen et al. 2020 (in-batch negatives).
+ */
+export const infoNce = /*#__PURE__*/ defineLoss<InfoNceOptions, InfoNceBatch, "queries" | "keys" | "temperature">({
+  name: "infoNce",
+  family: "contrastive",
+  unit: "row",
+  unitShape: ["B"],
+  couples: true,
+  documentation: {
+    summary: "Cross entropy over which key of the batch belongs to a query.",
+    formula: "−log (exp s_iy / Σ_j exp s_ij),  s_ij = q_i·k_j / τ",
+    gradient:
+      "d/ds_ij = p_ij − 1[j = y]; d/dq_i = Σ_j (d/ds_ij) k_j / τ, d/dk_j likewise; d/dτ = −Σ (d/ds_ij) s_ij / τ",
+    likelihood: { target: "embedding match", distribution: "categorical over the negatives" },
+    pitfalls: [
+      "With keys gathered over ranks, labels need the rank's offset, and the gather must carry the gradient back.",
+      "Other rows are negatives even when they mean the same: remove them with excludeMask.",
+      "The temperature scales the gradient by 1/τ too: too small is unstable, too large cannot tell negatives apart.",
+      "Micro-batches have fewer negatives: gather the embeddings of all of them first.",
+    ],
+    metric: "recallAtK, meanReciprocalRank",
+    source: "van den Oord et al. 2018",
+  },
+  options: {
+    temperature: eitherOption(
+      numberOption("divides the similarities", 0.07, { above: 0 }),
+      choiceOption<"field">("", "field", ["field"]),
+    ),
+    normalize: flagOption("divides rows by their norm, so that similarities are cosines", true),
+    symmetric: flagOption("adds the direction from keys to queries, half of each", false),
+  },
+  fields: {
+    queries: {
+      meaning: "one embedding a row",
+      holds: "reals",
+      roles: ["embeddings"],
+      shape: ["B", "D"],
+      read: "whole",
+      gradient: "shared",
+    },
+    keys: {
+      meaning: "the embeddings to find among",
+      holds: "reals",
+      roles: ["embeddings"],
+      shape: ["M", "D"],
+      read: "whole",
+      gradient: "shared",
+    },
+    labels: {
+      meaning: "the key of each query; row i ↔ key i without it",
+      holds: "indices",
+      roles: ["classIndices"],
+      shape: ["B"],
+      read: "whole",
+      gradient: "none",
+      optional: true,
+    },
+    positiveMask: {
+      meaning: "1 where a key is a positive of a row",
+      holds: "flags",
+      roles: ["mask"],
+      shape: ["B", "M"],
+      read: "whole",
+      gradient: "none",
+      optional: true,
+    },
+    excludeMask: {
+      meaning: "1 where a key is no negative of a row",
+      holds: "flags",
+      roles: ["mask"],
+      shape: ["B", "M"],
+      read: "whole",
+      gradient: "none",
+      optional: true,
+    },
+    temperature: {
+      meaning: 'a learned temperature, for temperature: "field"',
+      holds: "reals",
+      roles: [],
+      shape: [],
+      read: "whole",
+      gradient: "shared",
+      optional: true,
+      scalarOption: true,
+    },
+  },
+  describe: ({ temperature, normalize, symmetric }) =>
+    [
+      "InfoNCE of each query against every key of its batch",
+      normalize ? "on cosines" : "on dot products",
+      temperature === "field" ? "at a learned temperature" : `at temperature ${temperature}`,
+      symmetric && "both directions, half of each",
+    ]
+      .filter(Boolean)
+      .join(", "),
+  units(batch) {
+    checkPairing(batch);
+    const positives = positivesOf(batch);
+    return { present: (unit) => positives(unit).length > 0 };
+  },
+  open(batch, work) {
+    const { normalize, symmetric } = batch.options;
+    const { B: rows, M: columns, D: width } = batch.sizes as { B: number; M: number; D: number };
+    const temperature = batch.scalar("temperature");
+    if (!(temperature > 0 && temperature < Number.POSITIVE_INFINITY)) throw badTemperature(batch, temperature);
+    const queries = new Embeddings(batch.reals("queries"), rows, width, normalize);
+    const keys = new Embeddings(batch.reals("keys"), columns, width, normalize);
+    const excluded = batch.has("excludeMask") ? batch.flag("excludeMask") : () => false;
+    const positives = positivesOf(batch);
+    const onlyOne = [0];
+    const toKeys: Direction = {
+      from: queries,
+      to: keys,
+      pair: (i, j) => !excluded(i * columns + j),
+      positives,
+      share: symmetric ? 0.5 : 1,
+      scores: new Float64Array(columns),
+      softmax: new SoftmaxRow(columns),
+    };
+    const toQueries: Direction = {
+      from: keys,
+      to: queries,
+      pair: (j, i) => !excluded(i * columns + j),
+      positives: (unit) => {
+        onlyOne[0] = unit;
+        return onlyOne;
+      },
+      share: 0.5,
+      scores: new Float64Array(rows),
+      softmax: new SoftmaxRow(rows),
+    };
+    const directions = symmetric ? [toKeys, toQueries] : [toKeys];
+    if (!batch.has("labels") && !batch.has("positiveMask") && columns > rows && columns % rows === 0) {
+      const message = `row i is paired with key i of ${columns} keys for ${rows} queries; on rank r of a gather give labels i + r · ${rows}`;
+      work.note("paired-by-row", 0, message, "labels");
+    }
+    return {
+      loss(unit) {
+        let loss = 0;
+        for (const direction of directions) loss += direction.share * lossToward(direction, unit, temperature);
+        return loss;
+      },
+      addShared(unit, factor) {
+        for (const direction of directions) {
+          const share = factor * direction.share;
+          work.sums.temperature![0]! += addToward(direction, unit, share, temperature);
+        }
+      },
+      finish() {
+        queries.writeGradient(work.sums.queries!);
+        keys.writeGradient(work.sums.keys!);
+      },
+    };
+  },
+});
+
+/** One direction of the search: a row of `from` looks for its positives among the rows of `to`. */
+interface Direction {
+  readonly from: Embeddings;
+  readonly to: Embeddings;
+  /** Whether a pair is read at all. */
+  pair(row: number, column: number): boolean;
+  /** Ascending. */
+  positives(row: number): readonly number[];
+  readonly share: number;
+  readonly scores: Float64Array;
+  readonly softmax: SoftmaxRow;
+}
+
+function lossToward(
+  { from, to, pair, positives, scores, softmax }: Direction,
+  row: number,
+  temperature: number,
+): number {
+  for (let j = 0; j < scores.length; j++) {
+    scores[j] = pair(row, j) ? from.dot(row, to, j) / temperature : Number.NEGATIVE_INFINITY;
+  }
+  softmax.update(scores);
+  const found = positives(row);
+  let loss = 0;
+  for (const j of found) loss += softmax.negativeLog(j);
+  return softmax.broken ? Number.NaN : loss / found.length;
+}
+
+/** Adds a row's gradients to both sides and returns that of the temperature. */
+function addToward(direction: Direction, row: number, factor: number, temperature: number): number {
+  const { from, to, pair, positives, scores, softmax } = direction;
+  const found = positives(row);
+  let ofTemperature = 0;
+  let next = 0;
+  for (let j = 0; j < scores.length; j++) {
+    const positive = found[next] === j;
+    if (positive) next++;
+    if (!pair(row, j)) continue;
+    // p − q as (1 − q) p − q (1 − p): for a single positive nothing cancels.
+    const wanted = positive ? 1 / found.length : 0;
+    const slope = softmax.broken ? Number.NaN : (1 - wanted) * softmax.probability(j) - wanted * softmax.complement(j);
+    from.addGradient(row, (factor * slope) / temperature, to, j);
+    to.addGradient(j, (factor * slope) / temperature, from, row);
+    ofTemperature -= (slope * scores[j]!) / temperature;
+  }
+  return factor * ofTemperature;
+}
+
+/** The positives of a row, as the fields give them. */
+function positivesOf(batch: BatchView<InfoNceOptions>): (unit: number) => readonly number[] {
+  const columns = batch.sizes.M!;
+  if (batch.has("positiveMask")) {
+    const positive = batch.flag("positiveMask");
+    const lists = new Map<number, readonly number[]>();
+    return (unit) => {
+      let list = lists.get(unit);
+      if (!list) {
+        list = Array.from({ length: columns }, (_, j) => j).filter((j) => positive(unit * columns + j));
+        lists.set(unit, list);
+        for (const j of list) checkIncluded(batch, unit, j);
+      }
+      return list;
+    };
+  }
+  const label = batch.has("labels") ? batch.integer("labels") : undefined;
+  const one = [0];
+  return (unit) => {
+    const key = label ? label(unit) : unit;
+    if (!(key >= 0 && key < columns)) throw badKey(batch, unit, key);
+    checkIncluded(batch, unit, key);
+    one[0] = key;
+    return one;
+  };
+}
+
+function checkIncluded(batch: BatchView<InfoNceOptions>, unit: number, key: number): void {
+  if (!batch.has("excludeMask") || !batch.flag("excludeMask")(unit * batch.sizes.M! + key)) return;
+  throw new LosswrightError({
+    code: "value",
+    where: batch.where,
+    field: "excludeMask",
+    found: `1 at ${formatShape([unit, key])}, the positive of row ${unit}`,
+    expected: "0 at every positive",
+    fix: "exclude false negatives only; a row that must not count gets mask 0.",
+    index: [unit, key],
+  });
+}
+
+function checkPairing(batch: BatchView<InfoNceOptions>): void {
+  const { B: rows, M: columns } = batch.sizes as { B: number; M: number };
+  const wrong = (field: string, found: string, expected: string, fix: string) =>
+    new LosswrightError({ code: "argument", where: batch.where, field, found, expected, fix });
+  const given = ["labels", "positiveMask"].filter((name) => batch.has(name));
+  if (given.length > 1) throw wrong("positiveMask", "labels beside it", "one of the two", "keep positiveMask alone.");
+  if (batch.options.symmetric) {
+    if (given[0]) {
+      throw wrong(
+        given[0],
+        `${given[0]} under symmetric: true`,
+        "row i paired with key i",
+        "reorder the keys, or use symmetric: false.",
+      );
+    }
+    if (rows !== columns) {
+      throw wrong(
+        "keys",
+        `${columns} keys for ${rows} queries`,
+        "as many under symmetric: true",
+        "use symmetric: false, or gather both sides.",
+      );
+    }
+  }
+  if (!given.length && columns < rows) {
+    throw wrong(
+      "keys",
+      `${columns} keys for ${rows} queries`,
+      "at least one key a row",
+      "say which key belongs to a row: labels.",
+    );
+  }
+}
+
+function badKey(batch: BatchView<InfoNceOptions>, unit: number, key: number): LosswrightError {
+  return new LosswrightError({
+    code: "value",
+    where: batch.where,
+    field: "labels",
+    found: `${key} at ${formatShape([unit])}`,
+    expected: `the index of a key, 0..${batch.sizes.M! - 1}`,
+    fix: "with keys gathered over ranks labels are i + rank · B, and keys hold every rank's rows.",
+    index: [unit],
+  });
+}
+
+function badTemperature(batch: BatchView<InfoNceOptions>, found: number): LosswrightError {
+  return new LosswrightError({
+    code: "value",
+    where: batch.where,
+    field: "temperature",
+    found: String(found),
+    expected: "a finite number above 0",
+    fix: "learn its logarithm: clip takes logScale.",
+  });
+}

@@ -1,0 +1,122 @@
+import type { OptionSpecs, UnitKind } from "../contract/index.js";
+import type { Role, TensorData } from "../tensor/index.js";
+
+/**
+ * A tensor an objective reads: what it holds, its shape, and how its gradient comes about.
+ *
+ * Shapes are written with `"..."` for the axes of the units and names for all others: `["...", "K"]`. A name used
+ * twice must have one length.
+ */
+export interface FieldSpec {
+  readonly meaning: string;
+  /** float32 or float64; integers; or 0 and 1 of any dtype. */
+  readonly holds: "reals" | "indices" | "flags";
+  /** Roles accepted beside an unlabeled tensor. */
+  readonly roles: readonly Role[];
+  readonly shape: readonly string[];
+  /**
+   * How it is read: one row a unit, at the unit itself (`"label"`) or where a label shift finds its score
+   * (`"source"`), or as a whole by the loss (`"whole"`).
+   */
+  readonly read: "label" | "source" | "whole";
+  /** Each unit owns its row of the gradient, or units share the field and their gradients add up, or it is a constant. */
+  readonly gradient: "row" | "shared" | "none";
+  readonly optional?: boolean;
+  /** Whether the option `classAxis` says where its last named axis lies. */
+  readonly followsClassAxis?: boolean;
+  /** A scalar that an option of the same name gives, unless that option is `"field"`. */
+  readonly scalarOption?: boolean;
+}
+
+/** What a reader of the docs and of `losswright losses NAME` is told. Written once, here. */
+export interface Documentation {
+  /** One sentence. */
+  readonly summary: string;
+  readonly formula: string;
+  readonly gradient: string;
+  /** The chapter's table: which target, drawn from which distribution, makes this the negative log-likelihood. */
+  readonly likelihood: { readonly target: string; readonly distribution: string };
+  readonly pitfalls: readonly string[];
+  readonly metric: string;
+  readonly source: string;
+}
+
+/** What the constants of a batch (labels, lengths, weights, options) say of its units; logits are never read here. */
+export interface UnitRules {
+  /** Whether an unmasked unit takes part: `false` for an ignored label. */
+  present?(unit: number): boolean;
+  /** Factor on the loss of a live unit, beside the batch's weight. */
+  numeratorWeight?(unit: number): number;
+  /** Factor on its share of the denominator, under `divideBy: "weight"`. */
+  denominatorWeight?(unit: number): number;
+}
+
+/** The mathematics of one call. `gradient` and `addShared` follow a `loss` of the same unit and may use its work. */
+export interface RowMath {
+  /** The loss of a unit, from the rows the engine has loaded. */
+  loss(unit: number): number;
+  /** Writes d loss / d row into the unit's own gradient rows. */
+  gradient?(unit: number): void;
+  /** Adds factor · d loss / d field to the sums of shared fields. */
+  addShared?(unit: number, factor: number): void;
+  /** Turns the sums of shared fields into their gradients, once, after the last unit. */
+  finish?(): void;
+}
+
+/** What a definition sees of a batch. */
+export interface BatchView<Options> {
+  readonly where: string;
+  readonly options: Options;
+  readonly unitShape: readonly number[];
+  /** Lengths of named axes. */
+  readonly sizes: Readonly<Record<string, number>>;
+  /** Whether an optional field was given. */
+  has(field: string): boolean;
+  /** Row-major numbers of a field read as a whole. */
+  reals(field: string): Float64Array | Float32Array;
+  /** An integer of a field, whatever its dtype. */
+  integer(field: string): (index: number) => number;
+  /** Whether a field of 0 and 1 is 1 there. */
+  flag(field: string): (index: number) => boolean;
+  /** A scalar field, or the option of its name. */
+  scalar(field: string): number;
+  /** Row-major data of a field, for what the readers above do not cover. */
+  data(field: string): TensorData;
+}
+
+/** What `open` gets beside the batch: the engine's scratch rows and the sums of shared gradients. */
+export interface Workspace {
+  /** One row of float64 for each field read by unit, filled before `loss`. */
+  readonly rows: Readonly<Record<string, Float64Array>>;
+  /** The gradient row of each field with its own; written by `gradient`. */
+  readonly own: Readonly<Record<string, Float64Array>>;
+  /** The gradient of each shared field, of the field's size; added to by `addShared`. Empty when only values are asked. */
+  readonly sums: Readonly<Record<string, Float64Array>>;
+  /** Whether a unit counts with a weight above 0. */
+  isLive(unit: number): boolean;
+  /** Says something once, counting the units it holds for. */
+  note(code: string, unit: number, message: string, field?: string): void;
+}
+
+export interface LossDefinition<Options extends object> {
+  readonly name: string;
+  readonly family: "elementwise" | "binary" | "categorical" | "contrastive";
+  readonly unit: UnitKind;
+  readonly documentation: Documentation;
+  readonly options: OptionSpecs<Options>;
+  readonly fields: Readonly<Record<string, FieldSpec>>;
+  /** Groups of fields of which exactly one must be given: `[["labels", "targets"]]`. */
+  readonly oneOf?: readonly (readonly string[])[];
+  /** Shape of the units in the names of the fields' axes; `["..."]` when they are spread over leading axes. */
+  readonly unitShape: readonly string[];
+  /** Whether a unit's loss depends on the other units of its batch. */
+  readonly couples?: boolean;
+  /** The contract in words: completes "… of each position" with what the options change. */
+  describe(options: Options): string;
+  /** Checks and fills what depends on several options. */
+  settle?(options: Options): Options;
+  /** Label shift and class axis, where the loss has them. */
+  alignment?(options: Options): { readonly labelShift: number; readonly classAxis: number };
+  units?(batch: BatchView<Options>): UnitRules;
+  open(batch: BatchView<Options>, work: Workspace): RowMath;
+}

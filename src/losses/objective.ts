@@ -1,0 +1,71 @@
+import type { Contract, Reduction } from "../contract/index.js";
+import type { Denominator, Engine, Note, Tally } from "../tally/index.js";
+import type { Tensor } from "../tensor/index.js";
+import type { AnyBatch } from "./batch.js";
+import type { LossDefinition } from "./definition.js";
+
+/** A value with everything it was made of. */
+export interface Evaluation {
+  /** numerator / denominator, one division; what `onEmpty` says when nothing was counted. In the loss's unit. */
+  readonly value: number;
+  readonly numerator: number;
+  /** The number that divided: counted weight, number of groups, or the constant. */
+  readonly denominator: number;
+  /** The undivided tally of this batch. */
+  readonly tally: Tally;
+  readonly ranBy: Engine;
+  readonly notes: readonly Note[];
+}
+
+/** An evaluation with the gradient of its value. */
+export interface EvaluationWithGradients<Name extends string = string> extends Evaluation {
+  /** One tensor a differentiable field, of its shape and dtype; scalar options have the shape `[]`. */
+  readonly gradients: Readonly<Record<Name, Tensor>>;
+}
+
+/** Options of one call; they never enter the contract. */
+export interface CallOptions {
+  /**
+   * The denominator of the whole step, where this batch is a part of it. Value and gradients are divided by it, in
+   * place of the objective's own denominator or constant; the tally stays that of this batch.
+   */
+  readonly denominator?: number | Denominator;
+  /** Multiplies the gradients alone: a loss scale, or the world size for an engine that averages gradients. */
+  readonly scale?: number;
+  /** Tensors to write gradients into, by field: of the gradient's shape and dtype, sharing no memory with an input. */
+  readonly into?: { readonly gradients?: Readonly<Record<string, Tensor>> };
+  /** Which engine runs; only `"reference"` exists in this version. */
+  readonly engine?: "reference";
+}
+
+/** A loss with its options and reduction: computes, merges, divides, and describes itself. */
+export interface Objective<Batch extends object = AnyBatch, Name extends string = string> {
+  readonly name: string;
+  /** Canonical JSON; `objectiveFrom(contract)` gives the objective back. */
+  readonly contract: Contract;
+  readonly reduction: Reduction;
+  /** The definition this objective was made from: options, fields, documentation. */
+  readonly definition: LossDefinition<object>;
+  /**
+   * The value over a batch.
+   *
+   * @throws `LosswrightError` for a batch that does not fit, naming field, place and fix; `empty` where nothing is
+   * counted and the contract says `onEmpty: "throw"`
+   */
+  evaluate(batch: Batch): Evaluation;
+  /** The value and its gradient with respect to every differentiable field. Throws as `evaluate`. */
+  valueAndGradients(batch: Batch, call?: CallOptions): EvaluationWithGradients<Name>;
+  /**
+   * The loss of every unit that mask, `ignoreIndex` and shift leave, 0 elsewhere; float64, of the units' shape.
+   * Weights do not enter it.
+   */
+  perUnit(batch: Batch): Tensor;
+  /** The undivided tally of a batch; an empty batch has one too. */
+  tally(batch: Batch): Tally;
+  /** The one division. @throws `merge` for a tally of another contract, `empty` as `evaluate` */
+  value(tally: Tally): number;
+  /** What would divide, from labels, masks, weights and lengths alone; logits are read only for their shape. */
+  denominator(batch: Batch): Denominator;
+  /** The contract in words. */
+  describe(): string;
+}

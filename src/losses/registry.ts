@@ -1,0 +1,64 @@
+import { type ContractInput, readContract } from "../contract/index.js";
+import { closest, LosswrightError } from "../errors/index.js";
+import * as all from "./all.js";
+import type { LossDefinition } from "./definition.js";
+import type { Objective } from "./objective.js";
+
+interface AnyFactory {
+  from(options: object, reduction: object): Objective;
+  readonly definition: LossDefinition<object>;
+}
+
+const factories = all as unknown as Readonly<Record<string, AnyFactory>>;
+
+/** Objectives that contracts may name and this version does not compute. */
+const planned = [
+  ..."pseudoHuber logCosh quantile expectile cauchy tukey barron squaredLogError gaussianNll laplaceNll".split(" "),
+  ..."studentTNll poissonNll gammaNll tweedie negativeBinomialNll cosineDistance binaryFocal asymmetric".split(" "),
+  ..."hinge dice tversky focal polyOne generalizedCrossEntropy symmetricCrossEntropy multiMargin".split(" "),
+  ..."expectedCost brier ordinal linearCrossEntropy klDivergence jensenShannon distillation clip".split(" "),
+  ..."sigLip ntXent supervisedContrastive triplet pairContrastive cosineEmbedding angularMargin".split(" "),
+  ..."pairwiseLogistic marginRanking listNet listMle rankingSoftmax lambdaRank approxNdcg dpo kto".split(" "),
+  ..."orpo simPo cpo policyGradient unlikelihood ctc rnnTransducer linearChainCrf weightedSum".split(" "),
+];
+
+/** The names of all objectives of this version. */
+export function objectiveNames(): readonly string[] {
+  return Object.keys(factories).sort();
+}
+
+/**
+ * The definition of an objective by name: options, fields, documentation.
+ *
+ * @throws `unknown` for no objective, naming the near miss; `unsupported` for one that this version lacks
+ */
+export function definitionOf(name: string): LossDefinition<object> {
+  return factoryOf(name).definition;
+}
+
+/**
+ * The objective a contract describes; `objectiveFrom(objective.contract)` is the same objective.
+ *
+ * @param contract - JSON; what it leaves out is the default
+ * @throws `contract` for what is no contract, `unknown` for a name that nothing answers to, `unsupported` for an
+ * objective that this version lacks, `option` and `reduction` for values out of range
+ */
+export function objectiveFrom(contract: ContractInput): Objective {
+  const { objective, options, reduction } = readContract(contract);
+  return factoryOf(objective).from(options, reduction);
+}
+
+function factoryOf(name: string): AnyFactory {
+  const factory = Object.hasOwn(factories, name) ? factories[name] : undefined;
+  if (factory) return factory;
+  const unbuilt = planned.includes(name);
+  const meant = closest(name, objectiveNames());
+  throw new LosswrightError({
+    code: unbuilt ? "unsupported" : "unknown",
+    where: "contract",
+    field: "objective",
+    found: `"${name}"${unbuilt ? ", which this version does not compute" : ""}`,
+    expected: `one of ${objectiveNames().join(", ")}`,
+    ...(!unbuilt && meant && { fix: `write "${meant}".` }),
+  });
+}

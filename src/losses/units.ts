@@ -1,0 +1,171 @@
+import type { Per, Reduction } from "../contract/index.js";
+import { LosswrightError } from "../errors/index.js";
+import { labelShift } from "../sequence/index.js";
+import { formatShape, placeOf, sizeOf } from "../tensor/index.js";
+import type { BoundBatch } from "./batch.js";
+import type { UnitRules } from "./definition.js";
+
+/** Units that are averaged or summed together before the batch is: a sequence, a sample. */
+export interface Groups {
+  readonly count: number;
+  /** Units ordered by group; `null` when they already are, each group as long as the others. */
+  readonly order: Int32Array | null;
+  /** First place of each group in the order, and one past the last. */
+  start(group: number): number;
+  /** The step-wide key of a group, when the batch gives `groupKeys`. */
+  readonly keys: readonly string[] | null;
+}
+
+/**
+ * The units of a batch as constants alone decide them: which count, with which weights, scored where, in which group.
+ *
+ * `weigh` fills `numeratorWeight` and `denominatorWeight` for one unit at a time, so that nothing is allocated a unit.
+ */
+export class Units {
+  readonly count: number;
+  readonly groups: Groups | null;
+  /** The unit whose rows score a unit's label. */
+  readonly source: (unit: number) => number;
+  numeratorWeight = 0;
+  denominatorWeight = 0;
+
+  private readonly batch: BoundBatch<object>;
+  private readonly rules: UnitRules;
+  private readonly masked: ((unit: number) => boolean) | undefined;
+  private readonly weight: ((unit: number) => number) | undefined;
+  private readonly byCount: boolean;
+
+  constructor(batch: BoundBatch<object>, rules: UnitRules, reduction: Reduction, shift: number) {
+    const { where, unitShape, unitCount } = batch;
+    this.batch = batch;
+    this.rules = rules;
+    this.count = unitCount;
+    this.byCount = reduction.divideBy === "count";
+    const mask = batch.has("mask") ? batch.flag("mask") : undefined;
+    const maskPlace = mask && placeIn(batch, "mask");
+    this.masked = mask && ((unit) => !mask(maskPlace!(unit)));
+    const weights = batch.has("weights") ? batch.reals("weights") : undefined;
+    const weightPlace = weights && placeIn(batch, "weights");
+    this.weight = weights && ((unit) => weights[weightPlace!(unit)]!);
+    const keyed = batch.has("groupKeys");
+    if (keyed && shift !== 0) {
+      throw new LosswrightError({
+        code: "argument",
+        where,
+        field: "groupKeys",
+        found: `groupKeys beside labelShift: ${shift}`,
+        expected: "labels already shifted where sequences are cut into pieces",
+        fix: "shift before cutting (splitNextToken), then use labelShift: 0: the first label of a piece is scored in another.",
+      });
+    }
+    const segments = batch.has("segmentIds") && !keyed ? identityOf(batch, "segmentIds") : undefined;
+    this.source = labelShift(where, shift, unitShape, segments).source;
+    this.groups = groupsOf(batch, reduction.per, segments);
+  }
+
+  /**
+   * Whether a unit counts at all; fills its weights.
+   *
+   * @throws `value` for a weight of an unmasked unit that is negative, NaN or infinite
+   */
+  weigh(unit: number): boolean {
+    if (!this.counts(unit)) return false;
+    const weight = this.weight ? this.checkedWeight(unit) : 1;
+    const { rules } = this;
+    if (weight === 0) {
+      this.numeratorWeight = 0;
+      this.denominatorWeight = this.byCount ? 1 : 0;
+      return true;
+    }
+    this.numeratorWeight = rules.numeratorWeight ? weight * rules.numeratorWeight(unit) : weight;
+    if (this.byCount) this.denominatorWeight = 1;
+    else this.denominatorWeight = rules.denominatorWeight ? weight * rules.denominatorWeight(unit) : weight;
+    return true;
+  }
+
+  /** Whether mask, ignored labels and shift leave a unit, whatever it weighs. */
+  counts(unit: number): boolean {
+    if (this.masked?.(unit)) return false;
+    if (this.source(unit) < 0) return false;
+    return this.rules.present?.(unit) ?? true;
+  }
+
+  private checkedWeight(unit: number): number {
+    const weight = this.weight!(unit);
+    if (weight >= 0 && weight < Number.POSITIVE_INFINITY) return weight;
+    const { where, unitShape } = this.batch;
+    const index = placeOf(unit, unitShape);
+    throw new LosswrightError({
+      code: "value",
+      where,
+      field: "weights",
+      found: `${weight} at ${formatShape(index)}`,
+      expected: "a finite weight, at least 0",
+      fix: "a unit that must not count gets weight 0 or a mask.",
+      index,
+    });
+  }
+}
+
+/** Where a unit's entry of a field of shape units, `[B, 1]` or `[B]` lies. */
+function placeIn(batch: BoundBatch<object>, field: string): (unit: number) => number {
+  const size = sizeOf(batch.tensors.get(field)!.shape);
+  if (size === batch.unitCount) return (unit) => unit;
+  const row = rowLength(batch);
+  return (unit) => Math.floor(unit / row);
+}
+
+function identityOf(batch: BoundBatch<object>, field: string): (unit: number) => number | bigint {
+  const data = batch.data(field);
+  const place = placeIn(batch, field);
+  return (unit) => data[place(unit)]!;
+}
+
+/** Units in a row of axis 0. */
+function rowLength(batch: BoundBatch<object>): number {
+  return sizeOf(batch.unitShape.slice(1));
+}
+
+function groupsOf(
+  batch: BoundBatch<object>,
+  per: Per,
+  segments: ((unit: number) => number | bigint) | undefined,
+): Groups | null {
+  if (per === "token" || per === "element") return null;
+  if (batch.has("groupKeys")) return sorted(batch.unitCount, identityOf(batch, "groupKeys"), batch.unitCount, true);
+  // On one axis a sample is a unit: every unit alike.
+  if (per === "sample") return batch.unitShape.length < 2 ? null : evenGroups(batch, rowLength(batch));
+  if (!segments) return evenGroups(batch, rowLength(batch));
+  const row = batch.unitShape.length === 1 ? batch.unitCount : rowLength(batch);
+  return sorted(batch.unitCount, segments, row, false);
+}
+
+function evenGroups(batch: BoundBatch<object>, length: number): Groups {
+  const count = length === 0 ? 0 : batch.unitCount / length;
+  return { count, order: null, start: (group) => group * length, keys: null };
+}
+
+/**
+ * Counting sort of the units by the group they belong to, groups in order of first appearance.
+ *
+ * @param row - ids hold inside a row of this many units; the next row's are others
+ */
+function sorted(unitCount: number, identity: (unit: number) => number | bigint, row: number, keyed: boolean): Groups {
+  const groupOf = new Int32Array(unitCount);
+  const known = new Map<number | bigint, number>();
+  let count = 0;
+  for (let unit = 0; unit < unitCount; unit++) {
+    if (unit % row === 0) known.clear();
+    const id = identity(unit);
+    const group = known.get(id) ?? count++;
+    known.set(id, group);
+    groupOf[unit] = group;
+  }
+  const starts = new Int32Array(count + 1);
+  for (const group of groupOf) starts[group + 1]!++;
+  for (let group = 0; group < count; group++) starts[group + 1]! += starts[group]!;
+  const next = starts.slice();
+  const order = new Int32Array(unitCount);
+  for (let unit = 0; unit < unitCount; unit++) order[next[groupOf[unit]!]!++] = unit;
+  return { count, order, start: (group) => starts[group]!, keys: keyed ? [...known.keys()].map(String) : null };
+}

@@ -1,0 +1,2 @@
+export { labelShift, type Shift } from "./shift.js";
+export { splitNextToken } from "./split-next-token.js";
