@@ -48,6 +48,7 @@ export class BoundBatch<Options> implements BatchView<Options> {
 
   constructor(
     where: string,
+    private readonly fields: Readonly<Record<string, FieldSpec>>,
     options: Options,
     sizes: Readonly<Record<string, number>>,
     unitShape: readonly number[],
@@ -78,9 +79,36 @@ export class BoundBatch<Options> implements BatchView<Options> {
     return data instanceof BigInt64Array ? (index) => Number(data[index]) : (index) => data[index] as number;
   }
 
+  index(field: string): (unit: number) => number {
+    const read = this.integer(field);
+    const length = this.sizes[this.fields[field]!.indexes!]!;
+    return (unit) => {
+      const found = read(unit);
+      if (found >= 0 && found < length && Number.isInteger(found)) return found;
+      throw this.outside(field, found, length, unit);
+    };
+  }
+
   flag(field: string): (index: number) => boolean {
     const data = this.data(field);
     return data instanceof BigInt64Array ? (index) => data[index] !== 0n : (index) => data[index] !== 0;
+  }
+
+  private outside(field: string, found: number, length: number, unit: number): LosswrightError {
+    const index = placeOf(unit, this.unitShape);
+    const ignored = (this.options as { ignoreIndex?: number }).ignoreIndex;
+    return new LosswrightError({
+      code: "value",
+      where: this.where,
+      field,
+      found: `${found} at ${formatShape(index)}`,
+      expected: `an index in 0..${length - 1}${ignored === undefined ? "" : `, or ignoreIndex ${ignored}`}`,
+      fix:
+        found < 0 && ignored !== undefined
+          ? `if ${found} marks padding, set ignoreIndex: ${found}, or mask those units.`
+          : `the axis counted along has ${length} entries: check its size, whether counting starts at 1, or mask those units.`,
+      index,
+    });
   }
 
   scalar(field: string): number {
@@ -127,7 +155,7 @@ export function bindBatch<Options extends object>(
     if (given[name] === undefined) continue;
     tensors.set(name, bindCommon(where, name, given[name], unitShape));
   }
-  return new BoundBatch(where, options, sizes, unitShape, tensors);
+  return new BoundBatch(where, definition.fields, options, sizes, unitShape, tensors);
 }
 
 /** Where unit u's row of a field lies, for fields read by unit. */

@@ -1,6 +1,9 @@
 import type { OptionSpecs, UnitKind } from "../contract/index.js";
 import type { Role, TensorData } from "../tensor/index.js";
 
+/** A set of numbers that a field's values lie in. */
+export type Domain = "unitInterval" | "nonNegative" | "positive";
+
 /**
  * A tensor an objective reads: what it holds, its shape, and how its gradient comes about.
  *
@@ -22,6 +25,10 @@ export interface FieldSpec {
   /** Each unit owns its row of the gradient, or units share the field and their gradients add up, or it is a constant. */
   readonly gradient: "row" | "shared" | "none";
   readonly optional?: boolean;
+  /** Where its values may lie. Live units are checked; NaN in a field with a gradient gives NaN and a note instead. */
+  readonly domain?: Domain;
+  /** Of indices: the axis they count along, so that `index` checks their range. */
+  readonly indexes?: string;
   /** Whether the option `classAxis` says where its last named axis lies. */
   readonly followsClassAxis?: boolean;
   /** A scalar that an option of the same name gives, unless that option is `"field"`. */
@@ -74,7 +81,9 @@ export interface BatchView<Options> {
   has(field: string): boolean;
   /** Row-major numbers of a field read as a whole. */
   reals(field: string): Float64Array | Float32Array;
-  /** An integer of a field, whatever its dtype. */
+  /** An index of a field with `indexes`, for a unit that counts. @throws `value` outside 0..length−1 of that axis */
+  index(field: string): (unit: number) => number;
+  /** An integer of a field, whatever its dtype, unchecked. */
   integer(field: string): (index: number) => number;
   /** Whether a field of 0 and 1 is 1 there. */
   flag(field: string): (index: number) => boolean;

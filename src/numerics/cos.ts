@@ -8,7 +8,7 @@ import {
 } from "./quarter-turn.js";
 
 /**
- * Cosine of x radians for |x| ≤ 2²⁰, within 0.8 ulp. Derivative: −sin x.
+ * Cosine of x radians for |x| ≤ 2²⁰, within 0.85 ulp. Derivative: −sin x.
  *
  * cos(±0) = 1. Beyond 2²⁰, and for ±∞ and NaN, NaN: the argument reduction is exact only that far, and a wrong digit would
  * look like a right one.

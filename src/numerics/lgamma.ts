@@ -8,7 +8,7 @@ import { SERIES_AT_TWO, SLOPE_HIGH, SLOPE_LOW, STIRLING_CONSTANT } from "./table
  * log Γ(x) for x ≥ 0, within 3 ulp, next to its zeros at 1 and 2 too. Derivative: the digamma function.
  *
  * lgamma(1) = lgamma(2) = +0, lgamma(±0) = lgamma(+∞) = +∞, lgamma(x) = NaN for x < 0 and NaN: a count, a degree of
- * freedom or a concentration is never negative, and Γ changes sign there. Overflows to +∞ above 2.556348163871691e305.
+ * freedom or a concentration is never negative, and Γ changes sign there. Overflows to +∞ above 2.5599833278516383e305.
  *
  * From 10 on Stirling's series; below, Γ(x + 1) = x Γ(x) leads to [1.5, 2.5), where the Taylor series at 2 converges
  * quickly and has a factor x − 2 in plain sight (Abramowitz and Stegun 1964, 6.1.33 and 6.1.41).
@@ -57,7 +57,7 @@ function seriesAtTwo(z: number): number {
 }
 
 /** Where x exceeds this, Stirling's value overflows; also sifts out +∞, which would become ∞ − ∞. */
-const LARGEST = 2.5563481638716906e305;
+const LARGEST = 2.5599833278516383e305;
 
 /** From 2⁵² on, x − 1/2 is x to half an ulp and the rest of the series is far below an ulp. */
 const WHOLE_NUMBERS_ONLY = 4503599627370496;

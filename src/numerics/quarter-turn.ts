@@ -1,5 +1,11 @@
 import { LOW, ROUNDER } from "./bits.js";
-import { QUARTER_FIRST, QUARTER_SECOND, QUARTER_THIRD, QUARTERS_PER_RADIAN } from "./tables/quarter-turn.js";
+import {
+  QUARTER_FIRST,
+  QUARTER_FOURTH,
+  QUARTER_SECOND,
+  QUARTER_THIRD,
+  QUARTERS_PER_RADIAN,
+} from "./tables/quarter-turn.js";
 
 /** Beyond 2²⁰ radians the reduction's products are no longer exact. */
 export const LARGEST_ANGLE = 1048576;
@@ -9,24 +15,41 @@ export function quarterTurns(x: number): number {
   return x * QUARTERS_PER_RADIAN + ROUNDER - ROUNDER;
 }
 
+/** What the first two parts of π/2 leave. */
+const QUARTER_TAIL = QUARTER_THIRD + QUARTER_FOURTH;
+
+/** 2^−30: x this near to a multiple of π/2 has lost so many digits that the tail must be taken off in two steps. */
+const NEAR = 9.313225746154785e-10;
+
 /**
  * x − k·π/2 for k = quarterTurns(x), as an unevaluated sum: returns the rounded value and leaves in LOW what it lacks.
  *
- * π/2 comes in three parts, 33 + 33 + 53 bits (Cody and Waite 1980): k times the first two is exact for |k| < 2²⁰, and so
- * is x minus the first product. No double below 2²⁰ comes nearer than 2^−60 to a multiple of π/2, and the error is
- * below 2^−100: the remainder's relative error stays below 2^−40 of an ulp of 1.
+ * π/2 comes in parts of 33 bits (Cody and Waite 1980): k times such a part is exact for |k| < 2²⁰, and so is x minus the
+ * first product. No double below 2²⁰ but 0 comes nearer than 2^−61 to a multiple of π/2; the two parts returned are good
+ * to 2^−68 of their sum.
  */
 export function reduceByQuarterTurns(x: number, k: number): number {
   const first = x - k * QUARTER_FIRST;
   const second = k * QUARTER_SECOND;
   const difference = first - second;
-  // Which of the two is larger is not known: the exact remainder for any order (Knuth 1969).
-  const back = difference - first;
-  const lost = first - (difference - back) - (second + back);
-  const rest = lost - k * QUARTER_THIRD;
+  const lost = differenceRemainder(first, second, difference);
+  if (k !== 0 && difference > -NEAR && difference < NEAR) {
+    // Two nearby numbers have been subtracted, so nothing was lost.
+    const third = k * QUARTER_THIRD;
+    const high = difference - third;
+    LOW[0] = differenceRemainder(difference, third, high) - k * QUARTER_FOURTH;
+    return high;
+  }
+  const rest = lost - k * QUARTER_TAIL;
   const high = difference + rest;
   LOW[0] = rest - (high - difference);
   return high;
+}
+
+/** a − b − d for d = fl(a − b), exactly, whichever of the two is larger (Knuth 1969). */
+function differenceRemainder(a: number, b: number, d: number): number {
+  const back = d - a;
+  return a - (d - back) - (b + back);
 }
 
 /**

@@ -3,7 +3,7 @@ import { exp } from "./exp.js";
 import { expParts } from "./exp-parts.js";
 
 /**
- * The logistic function 1/(1 + e^−x), within 0.52 ulp for very negative x too, where it runs like e^x.
+ * The logistic function 1/(1 + e^−x), within 0.55 ulp for very negative x too, where it runs like e^x.
  * Derivative: sigmoid(x) · sigmoid(−x).
  *
  * sigmoid(±0) = 1/2, sigmoid(−∞) = 0, sigmoid(+∞) = 1, sigmoid(NaN) = NaN. Subnormal below −708.3964185322641,

@@ -3,7 +3,7 @@ import { LosswrightError } from "../../errors/index.js";
 import { log1pExp, sigmoid } from "../../numerics/index.js";
 import { formatShape } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
-import { type BinaryBatch, binaryFields, targetOutside } from "./fields.js";
+import { type BinaryBatch, binaryFields } from "./fields.js";
 
 /** Options of {@link binaryCrossEntropy}. */
 export interface BinaryCrossEntropyOptions {
@@ -79,15 +79,11 @@ export const binaryCrossEntropy = /*#__PURE__*/ defineLoss<BinaryCrossEntropyOpt
     const weightOf =
       typeof posWeight === "number" ? () => posWeight : posWeight ? (unit: number) => posWeight[unit % last]! : () => 1;
     const [logits, targets] = [rows.logits!, rows.targets!];
-    const smoothed = (unit: number) => {
-      const target = targets[0]!;
-      if (!(target >= 0 && target <= 1)) throw targetOutside(batch, unit, target);
-      return target * (1 - labelSmoothing) + labelSmoothing / 2;
-    };
+    const smoothed = () => targets[0]! * (1 - labelSmoothing) + labelSmoothing / 2;
     return {
       loss(unit) {
         const z = logits[0]!;
-        const y = smoothed(unit);
+        const y = smoothed();
         if (!(z < Number.POSITIVE_INFINITY)) return Number.NaN;
         const positive = weightOf(unit) * y;
         // A term of weight 0 is silent, also where its logarithm is infinite.
@@ -95,7 +91,7 @@ export const binaryCrossEntropy = /*#__PURE__*/ defineLoss<BinaryCrossEntropyOpt
       },
       gradient(unit) {
         const z = logits[0]!;
-        const y = smoothed(unit);
+        const y = smoothed();
         const finite = z < Number.POSITIVE_INFINITY;
         own.logits![0] = finite ? (1 - y) * sigmoid(z) - weightOf(unit) * y * sigmoid(-z) : Number.NaN;
       },

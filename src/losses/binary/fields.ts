@@ -1,6 +1,5 @@
-import { LosswrightError } from "../../errors/index.js";
-import { placeOf, type Tensor, type Unlabeled } from "../../tensor/index.js";
-import type { BatchView, FieldSpec } from "../definition.js";
+import type { Tensor, Unlabeled } from "../../tensor/index.js";
+import type { FieldSpec } from "../definition.js";
 
 /** What binary and multi-label losses read, element by element, all of the shape `[...]`. */
 export interface BinaryBatch {
@@ -25,23 +24,10 @@ export const binaryFields = {
   targets: {
     meaning: "the probability of 1, in [0, 1], of the shape of the logits",
     holds: "reals",
+    domain: "unitInterval",
     roles: ["targets", "probabilities"],
     shape: ["..."],
     read: "label",
     gradient: "none",
   },
 } as const satisfies Record<string, FieldSpec>;
-
-/** The error for a target of a live unit outside [0, 1]. */
-export function targetOutside(batch: BatchView<object>, unit: number, target: number): LosswrightError {
-  const index = placeOf(unit, batch.unitShape);
-  return new LosswrightError({
-    code: "value",
-    where: batch.where,
-    field: "targets",
-    found: `${target} at [${index.join(", ")}]`,
-    expected: "a number in [0, 1]",
-    fix: "mask the elements that have no target; class labels above 1 belong in crossEntropy.",
-    index,
-  });
-}

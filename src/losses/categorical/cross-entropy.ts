@@ -1,7 +1,6 @@
 import { nullableOption, numberOption, numbersOption } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
 import { exp, log, tanh } from "../../numerics/index.js";
-import { placeOf } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
 import type { BatchView, Workspace } from "../definition.js";
 import { SoftmaxRow } from "../softmax-row.js";
@@ -12,7 +11,6 @@ import {
   describeLabels,
   type LabelOptions,
   labelOptions,
-  labelReader,
   notIgnored,
 } from "./labels.js";
 
@@ -113,7 +111,7 @@ export const crossEntropy = /*#__PURE__*/ defineLoss<CrossEntropyOptions, Catego
     checkPerClass(batch, "priors", batch.options.priors);
     const present = notIgnored(batch);
     if (!classWeights || !batch.has("labels")) return { present };
-    const label = labelReader(batch);
+    const label = batch.index("labels");
     const ofLabel = (unit: number) => classWeights[label(unit)]!;
     // Under smoothing the class weights act inside the loss, class by class.
     return labelSmoothing > 0
@@ -165,7 +163,7 @@ interface Target {
 function targetOf(batch: BatchView<CrossEntropyOptions>, work: Workspace, softmax: SoftmaxRow): Target {
   const { labelSmoothing, classWeights } = batch.options;
   if (!batch.has("labels")) return softTarget(batch, work, softmax);
-  const label = labelReader(batch);
+  const label = batch.index("labels");
   return labelSmoothing > 0
     ? smoothedLabel(batch.sizes.K!, label, labelSmoothing, classWeights, softmax)
     : hardLabel(batch.sizes.K!, label, softmax);
@@ -215,7 +213,6 @@ function softTarget(batch: BatchView<CrossEntropyOptions>, { rows, note }: Works
     let sum = 0;
     for (let k = 0; k < classes; k++) {
       const target = targets[k]!;
-      if (!(target >= 0 && target < Number.POSITIVE_INFINITY)) throw badTarget(batch, unit, k, target);
       sum += target;
       const smoothed = labelSmoothing > 0 ? (1 - labelSmoothing) * target + labelSmoothing / classes : target;
       weights[k] = smoothed * (classWeights?.[k] ?? 1);
@@ -281,17 +278,4 @@ function logitAdjuster(
 function tanhSlope(x: number): number {
   const u = exp(-2 * Math.abs(x));
   return (4 * u) / ((1 + u) * (1 + u));
-}
-
-function badTarget(batch: BatchView<object>, unit: number, k: number, found: number): LosswrightError {
-  const index = [...placeOf(unit, batch.unitShape), k];
-  return new LosswrightError({
-    code: "value",
-    where: batch.where,
-    field: "targets",
-    found: `${found} at unit [${index.slice(0, -1).join(", ")}], class ${k}`,
-    expected: "a finite weight, at least 0",
-    fix: "targets are probabilities, not logits: give softmax(teacherLogits), or mask the unit.",
-    index,
-  });
 }

@@ -1,6 +1,6 @@
 import { numberOption, type OptionSpecs } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
-import { formatShape, placeOf, type Tensor, type Unlabeled } from "../../tensor/index.js";
+import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import type { BatchView, FieldSpec } from "../definition.js";
 
 /** Options of every categorical loss. */
@@ -56,6 +56,7 @@ export const categoricalFields = {
   labels: {
     meaning: "the true class of each unit, 0..K−1",
     holds: "indices",
+    indexes: "K",
     roles: ["classIndices"],
     shape: ["..."],
     read: "label",
@@ -63,8 +64,9 @@ export const categoricalFields = {
     optional: true,
   },
   targets: {
-    meaning: "a weight for each class, usually a distribution",
+    meaning: "a weight for each class, usually a distribution; probabilities, not logits",
     holds: "reals",
+    domain: "nonNegative",
     roles: ["targets", "probabilities"],
     shape: ["...", "K"],
     read: "label",
@@ -80,29 +82,6 @@ export function notIgnored(batch: BatchView<LabelOptions>): (unit: number) => bo
   const label = batch.integer("labels");
   const { ignoreIndex } = batch.options;
   return (unit) => label(unit) !== ignoreIndex;
-}
-
-/** Reads the label of a unit that counts. @throws `value` for a label outside 0..K−1 */
-export function labelReader(batch: BatchView<LabelOptions>): (unit: number) => number {
-  const label = batch.integer("labels");
-  const classes = batch.sizes.K!;
-  return (unit) => {
-    const found = label(unit);
-    if (found >= 0 && found < classes && Number.isInteger(found)) return found;
-    const index = placeOf(unit, batch.unitShape);
-    throw new LosswrightError({
-      code: "value",
-      where: batch.where,
-      field: "labels",
-      found: `${found} at ${formatShape(index)}`,
-      expected: `a class in 0..${classes - 1}, or ignoreIndex ${batch.options.ignoreIndex}`,
-      fix:
-        found < 0
-          ? `if ${found} marks padding, set ignoreIndex: ${found}, or mask those units.`
-          : `logits have ${classes} classes: check the vocabulary size, or whether labels count from 1.`,
-      index,
-    });
-  };
 }
 
 /** @throws `option` when a list of one number a class has another length */

@@ -95,8 +95,9 @@ export const infoNce = /*#__PURE__*/ defineLoss<InfoNceOptions, InfoNceBatch, "q
       gradient: "shared",
     },
     labels: {
-      meaning: "the key of each query; row i ↔ key i without it",
+      meaning: "the key of each query; row i ↔ key i without it; with keys gathered over ranks i + rank · B",
       holds: "indices",
+      indexes: "M",
       roles: ["classIndices"],
       shape: ["B"],
       read: "whole",
@@ -266,11 +267,10 @@ function positivesOf(batch: BatchView<InfoNceOptions>): (unit: number) => readon
       return list;
     };
   }
-  const label = batch.has("labels") ? batch.integer("labels") : undefined;
+  const label = batch.has("labels") ? batch.index("labels") : (unit: number) => unit;
   const one = [0];
   return (unit) => {
-    const key = label ? label(unit) : unit;
-    if (!(key >= 0 && key < columns)) throw badKey(batch, unit, key);
+    const key = label(unit);
     checkIncluded(batch, unit, key);
     one[0] = key;
     return one;
@@ -322,18 +322,6 @@ function checkPairing(batch: BatchView<InfoNceOptions>): void {
       "say which key belongs to a row: labels.",
     );
   }
-}
-
-function badKey(batch: BatchView<InfoNceOptions>, unit: number, key: number): LosswrightError {
-  return new LosswrightError({
-    code: "value",
-    where: batch.where,
-    field: "labels",
-    found: `${key} at ${formatShape([unit])}`,
-    expected: `the index of a key, 0..${batch.sizes.M! - 1}`,
-    fix: "with keys gathered over ranks labels are i + rank · B, and keys hold every rank's rows.",
-    index: [unit],
-  });
 }
 
 function badTemperature(batch: BatchView<InfoNceOptions>, found: number): LosswrightError {

@@ -246,18 +246,20 @@ function atanTable() {
 }
 
 /**
- * sin and cos: π/2 in three parts. The first two have 33 bits each, so that their multiples by |k| < 2^20 are exact.
+ * sin and cos: π/2 in four parts. The first three have 33 bits each, so that their multiples by |k| < 2^20 are exact.
  */
 function quarterTurnTable() {
   const halfPi = PI >> 1n;
   const first = roundToBits(halfPi, 32);
   const second = roundToBits(halfPi - first, 66);
+  const third = roundToBits(halfPi - first - second, 100);
   return (
     header +
     constant("2/π.", "QUARTERS_PER_RADIAN", nearestDouble((2n * ONE * ONE) / PI)) +
     constant("π/2, first part: a multiple of 2^−32.", "QUARTER_FIRST", nearestDouble(first)) +
     constant("π/2, second part: a multiple of 2^−66.", "QUARTER_SECOND", nearestDouble(second)) +
-    constant("π/2, the rest.", "QUARTER_THIRD", nearestDouble(halfPi - first - second))
+    constant("π/2, third part: a multiple of 2^−100.", "QUARTER_THIRD", nearestDouble(third)) +
+    constant("π/2, the rest.", "QUARTER_FOURTH", nearestDouble(halfPi - first - second - third))
   );
 }
 

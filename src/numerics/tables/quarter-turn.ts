@@ -9,5 +9,8 @@ export const QUARTER_FIRST = 1.5707963267341256;
 /** π/2, second part: a multiple of 2^−66. */
 export const QUARTER_SECOND = 6.077100506303966e-11;
 
+/** π/2, third part: a multiple of 2^−100. */
+export const QUARTER_THIRD = 2.0222662487111665e-21;
+
 /** π/2, the rest. */
-export const QUARTER_THIRD = 2.0222662487959506e-21;
+export const QUARTER_FOURTH = 8.4784276603689e-32;

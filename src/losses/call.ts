@@ -1,0 +1,81 @@
+import { inWords } from "../contract/index.js";
+import { LosswrightError, rejectUnknown } from "../errors/index.js";
+import { dataOf, formatShape, isTensor, sameShape, type Tensor, view } from "../tensor/index.js";
+import type { BoundBatch } from "./batch.js";
+import type { FieldSpec } from "./definition.js";
+import type { CallOptions } from "./objective.js";
+
+/**
+ * Checks the options of a call and gives its gradient scale.
+ *
+ * @throws `unknown` for another option, `unsupported` for what this version lacks, `option` for a bad value
+ */
+export function checkCall(where: string, call: CallOptions): number {
+  rejectUnknown(where, "call option", call, ["denominator", "scale", "into", "group", "engine"]);
+  rejectUnknown(where, "key of into", call.into ?? {}, ["gradients"]);
+  const { group, engine = "reference", scale = 1 } = call as CallOptions & { group?: unknown; engine?: unknown };
+  const wrong = (code: "unsupported" | "option", field: string, found: string, expected: string, fix?: string) =>
+    new LosswrightError({ code, where, field, found, expected, ...(fix && { fix }) });
+  if (group !== undefined) {
+    throw wrong(
+      "unsupported",
+      "group",
+      "a group",
+      "a call without one, since this version has no groups",
+      "merge objective.denominator(part) over the parts yourself and pass it as denominator.",
+    );
+  }
+  if (engine !== "reference") {
+    const code = engine === "wasm" ? "unsupported" : "option";
+    throw wrong(code, "engine", inWords(engine), '"reference", the one engine of this version');
+  }
+  if (typeof scale === "number" && Number.isFinite(scale)) return scale;
+  throw wrong("option", "scale", inWords(scale), "a finite number");
+}
+
+/**
+ * Zeroed gradient tensors of a batch, the caller's own where `into` gives them.
+ *
+ * @throws `unknown` for a gradient of another name, `argument` for a tensor of another shape or dtype, or one that
+ * shares memory with an input
+ */
+export function gradientBuffers(
+  batch: BoundBatch<object>,
+  fields: Readonly<Record<string, FieldSpec>>,
+  given: Readonly<Record<string, Tensor>> = {},
+): Record<string, Tensor> {
+  const names = Object.keys(fields).filter((name) => {
+    const { gradient, scalarOption } = fields[name]!;
+    return gradient !== "none" && (batch.has(name) || scalarOption);
+  });
+  rejectUnknown(batch.where, "gradient", given, names);
+  const buffers: Record<string, Tensor> = {};
+  for (const name of names) {
+    const { dtype, shape, data } = batch.tensors.get(name) ?? { dtype: "float64", shape: [], data: { length: 1 } };
+    const out = given[name];
+    if (out === undefined) {
+      buffers[name] = view(dataOf(dtype, data.length), shape, "unlabeled", dtype);
+      continue;
+    }
+    const fits = isTensor(out) && out.dtype === dtype && sameShape(out.shape, shape);
+    const sharesMemory = fits && [...batch.tensors.values()].some((tensor) => overlaps(tensor, out));
+    if (!fits || sharesMemory) {
+      const shown = isTensor(out) ? `${out.dtype} ${formatShape(out.shape)}` : inWords(out);
+      throw new LosswrightError({
+        code: "argument",
+        where: batch.where,
+        field: `into.gradients.${name}`,
+        found: sharesMemory ? "memory that an input lies in too" : shown,
+        expected: `a ${dtype} tensor ${formatShape(shape)} with memory of its own`,
+      });
+    }
+    (out.data as Float64Array).fill(0);
+    buffers[name] = out;
+  }
+  return buffers;
+}
+
+function overlaps({ data: a }: Tensor, { data: b }: Tensor): boolean {
+  const apart = a.byteOffset >= b.byteOffset + b.byteLength || b.byteOffset >= a.byteOffset + a.byteLength;
+  return a.buffer === b.buffer && !apart;
+}

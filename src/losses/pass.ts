@@ -1,0 +1,145 @@
+import { LosswrightError } from "../errors/index.js";
+import type { Note } from "../tally/index.js";
+import { formatShape, placeOf, type Tensor } from "../tensor/index.js";
+import { type BoundBatch, rowLayout } from "./batch.js";
+import type { Domain, FieldSpec, LossDefinition, RowMath } from "./definition.js";
+import type { Units } from "./units.js";
+
+/** A field read by unit, with its scratch row and, when gradients are asked, where they go. */
+interface UnitField {
+  readonly name: string;
+  readonly spec: FieldSpec;
+  readonly data: Float64Array | Float32Array;
+  readonly row: Float64Array;
+  readonly stride: number;
+  readonly base: (unit: number) => number;
+  readonly own: Float64Array | undefined;
+  readonly out: Float64Array | Float32Array | undefined;
+}
+
+/**
+ * One walk over the units of a batch: loads a unit's rows, asks the loss for its value and gradient, writes the
+ * gradient where it belongs, and keeps what must be said. Scratch is made once; nothing is allocated a unit.
+ */
+export class Pass {
+  private readonly batch: BoundBatch<object>;
+  private readonly units: Units;
+  private readonly fields: UnitField[] = [];
+  private readonly sums: Record<string, Float64Array> = {};
+  private readonly gradients: Readonly<Record<string, Tensor>> | undefined;
+  private readonly math: RowMath;
+  private readonly said = new Map<string, { note: Note; count: number }>();
+
+  /**
+   * @param isLive - which units the loss may count as present in its batch
+   * @param gradients - zeroed tensors to fill; without them only values are computed
+   */
+  constructor(
+    definition: LossDefinition<object>,
+    batch: BoundBatch<object>,
+    units: Units,
+    isLive: (unit: number) => boolean,
+    gradients?: Readonly<Record<string, Tensor>>,
+  ) {
+    this.batch = batch;
+    this.units = units;
+    this.gradients = gradients;
+    const classAxis = definition.alignment?.(batch.options).classAxis ?? -1;
+    const rows: Record<string, Float64Array> = {};
+    const own: Record<string, Float64Array> = {};
+    for (const [name, spec] of Object.entries(definition.fields)) {
+      const given = batch.tensors.get(name);
+      const out = gradients?.[name]?.data as Float64Array | Float32Array | undefined;
+      if (out && spec.gradient === "shared") this.sums[name] = new Float64Array(out.length);
+      if (!given || spec.read === "whole" || spec.holds !== "reals") continue;
+      const { length, stride, base } = rowLayout(spec, given.shape, classAxis);
+      rows[name] = new Float64Array(length);
+      if (out && spec.gradient === "row") own[name] = new Float64Array(length);
+      const { [name]: ownRow } = own;
+      this.fields.push({ name, spec, data: batch.reals(name), row: rows[name], stride, base, own: ownRow, out });
+    }
+    const note = (code: string, unit: number, message: string, field?: string) => this.note(code, unit, message, field);
+    this.math = definition.open(batch, { rows, own, sums: this.sums, isLive, note });
+  }
+
+  /** The loss of a unit. @throws `value` where a field leaves its domain */
+  loss(unit: number): number {
+    for (const { name, spec, data, row, stride, base } of this.fields) {
+      const start = base(spec.read === "source" ? this.units.source(unit) : unit);
+      for (let k = 0; k < row.length; k++) row[k] = data[start + k * stride]!;
+      if (spec.domain) this.checkDomain(name, spec, spec.domain, unit, row);
+    }
+    const loss = this.math.loss(unit);
+    if (!Number.isFinite(loss)) this.explain(unit, loss);
+    return loss;
+  }
+
+  /** Writes factor · d loss of the unit just computed. */
+  spread(unit: number, factor: number): void {
+    this.math.gradient?.(unit);
+    for (const { spec, own, out, stride, base } of this.fields) {
+      if (!own) continue;
+      const start = base(spec.read === "source" ? this.units.source(unit) : unit);
+      for (let k = 0; k < own.length; k++) out![start + k * stride] = own[k]! * factor;
+    }
+    this.math.addShared?.(unit, factor);
+  }
+
+  /** Rounds the gradients of shared fields into their tensors, after the last unit. */
+  finish(): void {
+    this.math.finish?.();
+    for (const [name, sum] of Object.entries(this.sums)) this.gradients![name]!.data.set(sum as never);
+  }
+
+  get notes(): readonly Note[] {
+    return [...this.said.values()].map(({ note, count }) => ({ ...note, count }));
+  }
+
+  /** Says something once a code and field, counting the units it holds for. */
+  private note(code: string, unit: number, message: string, field?: string): void {
+    const key = `${code} ${field}`;
+    const known = this.said.get(key);
+    if (known) {
+      known.count++;
+      return;
+    }
+    const place = placeOf(unit, this.batch.unitShape);
+    const note = { code, message: `${message} (first at unit ${formatShape(place)})`, unit: place };
+    this.said.set(key, { note: field === undefined ? note : { ...note, field }, count: 1 });
+  }
+
+  /** Says why a loss is not finite: an input that is not, or a probability of 0 where there must be none. */
+  private explain(unit: number, loss: number): void {
+    for (const { name, row } of this.fields) {
+      const bad = row.findIndex((entry) => !(entry < Number.POSITIVE_INFINITY));
+      if (bad < 0) continue;
+      this.note("non-finite-input", unit, `${name} holds ${row[bad]} at entry ${bad} of a unit that counts`, name);
+      return;
+    }
+    this.note("non-finite-loss", unit, `a unit that counts has the loss ${loss}`);
+  }
+
+  private checkDomain(field: string, spec: FieldSpec, domain: Domain, unit: number, row: Float64Array): void {
+    const { has, words } = domains[domain];
+    for (let k = 0; k < row.length; k++) {
+      const value = row[k]!;
+      if (has(value) || (spec.gradient !== "none" && Number.isNaN(value))) continue;
+      const index = placeOf(unit, this.batch.unitShape);
+      throw new LosswrightError({
+        code: "value",
+        where: this.batch.where,
+        field,
+        found: `${value} at unit ${formatShape(index)}${row.length > 1 ? `, entry ${k}` : ""}`,
+        expected: words,
+        fix: `${field} is ${spec.meaning}; mask the units that have none.`,
+        index,
+      });
+    }
+  }
+}
+
+const domains: Record<Domain, { has(value: number): boolean; words: string }> = {
+  unitInterval: { has: (value) => value >= 0 && value <= 1, words: "a number in [0, 1]" },
+  nonNegative: { has: (value) => value >= 0 && value < Number.POSITIVE_INFINITY, words: "a finite number, at least 0" },
+  positive: { has: (value) => value > 0 && value < Number.POSITIVE_INFINITY, words: "a finite number above 0" },
+};
