@@ -68,7 +68,7 @@ export async function readStep(path: string): Promise<StepRecord> {
 /**
  * Writes a step record: the directory, made where there is none, its tensors, and last the `step.json` that names them.
  * A record that is there already is replaced; its `step.json` goes before the first tensor changes, so that no reader
- * ever finds the one of the old record beside tensors of the new. A write that fails leaves nothing behind.
+ * ever finds the one of the old record beside tensors of the new. A write that fails leaves nothing of its own behind.
  *
  * @throws `file` where the disk refuses, and whatever `encodeStep` throws
  */

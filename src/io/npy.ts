@@ -247,7 +247,7 @@ export function readLayout(head: Uint8Array, size: number, where: string): Layou
   const { decode, itemSize, foreign } = elementOf(descr, where);
   const length = sizeOf(shape) * itemSize;
   const found = `${size - offset} bytes of data`;
-  const expected = `${length} bytes (shape ${formatShape(shape)}, ${itemSize} bytes an element)`;
+  const expected = `${length} bytes (shape ${shownShape(shape)}, ${itemSize} bytes an element)`;
   if (size - offset < length) {
     throw broken(where, "data", found, expected, "copy or save the file again: it is cut off.");
   }
@@ -403,17 +403,22 @@ function possible(lengths: number[], where: string): number[] {
   let product = 1;
   for (const length of lengths) product *= length || 1;
   if (lengths.some((length) => length < 0) || product > Number.MAX_SAFE_INTEGER) {
-    const first = formatShape(lengths.slice(0, 8));
     throw new LosswrightError({
       code: "shape",
       where,
       field: "shape",
-      found: lengths.length > 8 ? `${first} and ${lengths.length - 8} axes more` : first,
+      found: shownShape(lengths),
       expected: "lengths that are not negative and whose product is below 2^53",
       fix: "save the array again, with numpy.save: the header is damaged.",
     });
   }
   return lengths;
+}
+
+/** A shape as a message quotes it: a hostile file may declare any number of axes. */
+function shownShape(shape: readonly number[]): string {
+  const first = formatShape(shape.slice(0, 8));
+  return shape.length > 8 ? `${first} and ${shape.length - 8} axes more` : first;
 }
 
 function elementOf(descr: string, where: string): Pick<Layout, "decode" | "itemSize" | "foreign"> {

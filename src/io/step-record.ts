@@ -86,8 +86,8 @@ export interface ScoreContext<T = Tensor> {
 /** The metric that the run logs. */
 export interface MetricContext {
   name: string;
-  value: number;
-  of: "validation" | "step";
+  value?: number;
+  of?: "validation" | "step";
   updates?: { value: number; count: number; [entry: string]: unknown }[];
   /** What it reads from the outputs. */
   reads?: string;
@@ -97,8 +97,8 @@ export interface MetricContext {
 
 /** How probabilities become decisions. */
 export interface DecisionContext {
-  threshold: number;
-  tuned: boolean;
+  threshold?: number;
+  tuned?: boolean;
   [entry: string]: unknown;
 }
 

@@ -7,7 +7,7 @@ import { mapLeaves, type StepRecord } from "./step-record.js";
 /**
  * A record whose leaves are the names of its files: all checks that need no tensor.
  *
- * @throws what {@link parseStep} throws, but for gradients
+ * @throws what `parseStep` throws, but for gradients
  */
 export function readReferences(json: unknown, name: string): StepRecord<string> {
   const given = typeof json === "string" ? parseJson(json, name) : json;
@@ -24,16 +24,7 @@ export function readReferences(json: unknown, name: string): StepRecord<string> 
   if (!success) throw wrongKind(issues[0], name);
   const record: StepRecord<string> = { ...output, name };
   checkHolders(record);
-  const users = new Map<string, string>();
-  mapLeaves(record, (file, { path }) => {
-    checkFileName(file, path, name);
-    const other = users.get(file);
-    if (other !== undefined) {
-      const found = `${shown(file)}, which is ${other} already`;
-      throw broken(name, path, found, "a file of its own", "write each tensor to a file of its own.");
-    }
-    users.set(file, path);
-  });
+  mapLeaves(record, (file, { path }) => checkFileName(file, path, name));
   return record;
 }
 
@@ -105,15 +96,15 @@ const contextSchema = open({
     v.nullable(
       open({
         name: word,
-        value: number,
-        of: choice("validation", "step"),
+        value: v.exactOptional(number),
+        of: v.exactOptional(choice("validation", "step")),
         updates: v.exactOptional(v.array(open({ value: number, count: finite }), "a list")),
         reads: v.exactOptional(word),
         correctedForWeights: v.exactOptional(flag),
       }),
     ),
   ),
-  decision: v.exactOptional(open({ threshold: finite, tuned: flag })),
+  decision: v.exactOptional(open({ threshold: v.exactOptional(finite), tuned: v.exactOptional(flag) })),
   phase: v.exactOptional(word),
   task: v.exactOptional(word),
 });

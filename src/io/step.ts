@@ -14,7 +14,7 @@ import { readReferences } from "./step-references.js";
  * @param load - gives the tensor of a file of the record; what it throws passes through
  * @param name - what errors call the record
  * @throws `file` for what is no such record: malformed or too deeply nested JSON, wrong kinds, missing entries, neither
- * or both of fields and parts, a file name that leads outside or stands twice; `unknown` for a key of the record, a part
+ * or both of fields and parts, a file name that leads outside; `unknown` for a key of the record, a part
  * or what they report that the format does not have, and for a gradient of no field; `shape` for a gradient of another
  * shape than its field; `dtype` for a gradient of whole numbers
  */
@@ -29,13 +29,13 @@ export function parseStep(json: unknown, load: (file: string) => Tensor, name: s
  * @throws whatever {@link parseStep} would throw for the record, and `argument`, `shape`, `value` for a malformed tensor
  */
 export function encodeStep(record: StepRecord): { json: string; files: Map<string, Uint8Array> } {
-  checkGradients(record);
   const files = new Map<string, Uint8Array>();
   const references = mapLeaves(record, (leaf, { path, stem }) => {
     const file = freeName(stem, files);
     files.set(file, encodeNpy(leaf, `${record.name}: ${path}`));
     return file;
   });
+  checkGradients(record);
   const json = jsonOf(references);
   readReferences(json, record.name);
   return { json: `${JSON.stringify(json, null, 1)}\n`, files };

@@ -87,17 +87,15 @@ class DefinedObjective implements Objective {
     const { groups } = opened.units;
     const divisor = divisorOf(this.name, call.denominator, opened.counted, groups?.keys);
     const gradients = gradientBuffers(opened.batch, this.definition.fields, call.into?.gradients);
-    const averagesInside = groups !== null && this.reduction.per === "sequence";
-    const { tally, notes } = this.walk(
-      opened,
-      divisor.value === 0
-        ? undefined
-        : {
-            gradients,
-            factor: (weight, group) =>
-              (weight / (averagesInside ? divisor.inner(group) * divisor.value : divisor.value)) * scale,
-          },
-    );
+    const averagesInside = this.reduction.per === "sequence";
+    const factor = (weight: number, group: number) => {
+      if (!groups) return (weight / divisor.value) * scale;
+      const inner = divisor.inner(group);
+      // A group without weight is no group: its units pull nowhere.
+      if (inner === 0) return 0;
+      return (weight / (averagesInside ? inner * divisor.value : divisor.value)) * scale;
+    };
+    const { tally, notes } = this.walk(opened, divisor.value === 0 ? undefined : { gradients, factor });
     if (divisor.value === 0 && this.reduction.onEmpty === "nan") {
       for (const { data } of Object.values(gradients)) (data as Float64Array).fill(Number.NaN);
     }
@@ -194,17 +192,18 @@ class DefinedObjective implements Objective {
     let inner = new ExactSum();
     for (let group = 0; group < (groups?.count ?? 0); group++) {
       const { order, keys, start } = groups!;
+      const weight = counted.inner[group]!;
+      if (weight === 0 && !keys) continue;
       const end = start(group + 1);
       for (let place = start(group); place < end; place++) addUnit(order ? order[place]! : place, group, inner);
       if (keys) {
         openNumerators.set(keys[group]!, inner);
         inner = new ExactSum();
-        continue;
+      } else {
+        if (this.reduction.per === "sequence") numerator.add(inner.value / weight);
+        else numerator.merge(inner);
+        inner.clear();
       }
-      const weight = counted.inner[group]!;
-      if (weight !== 0 && this.reduction.per === "sequence") numerator.add(inner.value / weight);
-      else if (weight !== 0) numerator.merge(inner);
-      inner.clear();
     }
     if (plan) pass.finish();
     const tally = new Tally({

@@ -30,8 +30,8 @@ export function describeReduction(unit: UnitKind, { per, divideBy }: Reduction):
     return `sum of the ${units} inside each sample, ${outer}`;
   }
   if (constant !== null) return `sum over all ${units} of the step, divided by ${constant}`;
-  if (divideBy === "count") return `sum over all ${units} of the whole step, weights included, divided by their count`;
-  return `mean over all ${units} of the whole step, divided by the sum of their weights`;
+  if (divideBy === "count") return `weighted sum over all ${units} of the whole step, divided by their count`;
+  return `mean over all ${units} of the whole step (weights enter the denominator)`;
 }
 
 function describeEmpty({ onEmpty }: Reduction): string {

@@ -8,7 +8,7 @@ const CUT_AT_41_BITS = 3072;
 const CUT_AT_33_BITS = 786432;
 
 /**
- * log((x + xLow) / 2^shift) for a positive normal x and a correction |xLow| ≤ ulp(x); below 0.51 ulp, near 1 too.
+ * log((x + xLow) / 2^shift) for a positive normal x and a correction |xLow| ≤ ulp(x); below 0.52 ulp, near 1 too.
  *
  * Table-driven (Tang, ACM TOMS 16, 1990; reciprocals in place of divisions after Gal and Bachelis 1991).
  * x = 2^e·m with m in [0.703, 1.406), c a reciprocal of ten bits for m's interval, r = mc − 1, |r| < 2^−7:

@@ -2,7 +2,7 @@ import { SMALLEST_NORMAL, SUBNORMAL_LIFT, SUBNORMAL_SHIFT } from "./bits.js";
 import { logOfSum } from "./log-parts.js";
 
 /**
- * Natural logarithm of x, within 0.51 ulp, near 1 as elsewhere.
+ * Natural logarithm of x, within 0.52 ulp, near 1 as elsewhere.
  *
  * log(1) = +0, log(±0) = −∞, log(+∞) = +∞, log(x) = NaN for x < 0 and NaN. Subnormal x is exact as any other.
  *

@@ -1,7 +1,7 @@
 import { logOfSum } from "./log-parts.js";
 
 /**
- * log(1 + x) without losing the small digits of x in the sum, within 0.51 ulp.
+ * log(1 + x) without losing the small digits of x in the sum, within 0.52 ulp.
  *
  * log1p(±0) = ±0, log1p(−1) = −∞, log1p(+∞) = +∞, log1p(x) = NaN for x < −1 and NaN. Subnormal x returns x.
  *

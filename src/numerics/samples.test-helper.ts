@@ -32,8 +32,14 @@ export const bothSigns = (xs: number[]): number[] => xs.flatMap((x) => [x, -x]);
 export const withNeighbors = (xs: number[]): number[] =>
   xs.flatMap((x) => [-2, -1, 0, 1, 2].map((n) => neighbor(x, n)));
 
-/** The point of the largest error; the test prints it when the bound fails. */
-export function worst(f: (x: number) => number, oracle: (x: number) => Real, xs: number[]): { ulp: number; x: number } {
+/** The point of the largest error, and that error. */
+export interface Worst {
+  ulp: number;
+  x: number;
+}
+
+/** Where f is farthest from the oracle. As an object it shows the point when an expectation of it fails. */
+export function worst(f: (x: number) => number, oracle: (x: number) => Real, xs: number[]): Worst {
   let ulp = 0;
   let at = xs[0];
   for (const x of xs) {
@@ -45,6 +51,9 @@ export function worst(f: (x: number) => number, oracle: (x: number) => Real, xs:
   }
   return { ulp, x: at };
 }
+
+/** For `expect(worst(…)).toSatisfy(below(0.52))`. */
+export const below = (bound: number) => (found: Worst) => found.ulp < bound;
 
 /**
  * Whether f keeps the order of a and b as far as an error below 1 ulp lets one demand it of a rising function: the lower

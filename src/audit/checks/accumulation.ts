@@ -1,0 +1,75 @@
+import type { AuditedStep } from "../audited-step.js";
+import type { Explanation } from "../explain/explain.js";
+import type { Check } from "../finding.js";
+import { short } from "../numbers.js";
+import { partWord, unitWord } from "../words.js";
+import { evidenceOf, explanationAbout, harmOf, mismatch, reproduction } from "./aggregation.js";
+
+/**
+ * Micro-batches put together otherwise than as one numerator over one denominator.
+ *
+ * A mean of means weighs a unit by how few others its micro-batch has; sums of means grow with the number of
+ * micro-batches. Nothing fails and the loss still falls, on another objective.
+ */
+export const accumulation: Check = {
+  id: "accumulation",
+  inspect(step) {
+    const explanation = explanationAbout(step, "parts");
+    if (!explanation) return [];
+    return [
+      {
+        check: "accumulation",
+        severity: "error",
+        message: mismatch(step),
+        why: `${arithmetic(step, explanation)} ${reproduction(step, explanation)}`,
+        harm: harmOf(step, partWord(step), unitWord(step)),
+        evidence: { ...evidenceOf(step, explanation), aggregation: explanation.aggregation, parts: step.parts.length },
+        fix: `count first, divide each sum by the whole count, not again by ${step.parts.length}:\n${countingCode(step)}`,
+      },
+    ];
+  },
+};
+
+/** The reported number spelled out: "0.5496 = (1.1589 + 0.4590) / 2: a mean of means." */
+export function arithmetic({ record, parts }: AuditedStep, { aggregation, sums }: Explanation): string {
+  const reported = short(record.reported.loss!);
+  const means = sums.map(({ numerator, denominator }) => (denominator === 0 ? 0 : numerator / denominator));
+  const spelled = (numbers: readonly number[]) =>
+    numbers.length <= 8 ? numbers.map(short).join(" + ") : `${short(numbers[0]!)} + … ${numbers.length} in all`;
+  const article = /^[aeiou]/.test(aggregation) ? "an" : "a";
+  if (aggregation === "mean of means") {
+    return `${reported} = (${spelled(means)}) / ${parts.length}: a mean of means.`;
+  }
+  if (aggregation === "sum of means") return `${reported} = ${spelled(means)}: a sum of means.`;
+  if (aggregation === "sum of sums") {
+    return `${reported} = ${spelled(sums.map(({ numerator }) => numerator))}: a sum of sums, divided by nothing.`;
+  }
+  return aggregation.includes("(loss)")
+    ? `Loss and gradient follow two rules: ${aggregation}.`
+    : `${reported} is ${article} ${aggregation}.`;
+}
+
+/** How to count the units that the contract averages over, in PyTorch. */
+export function countingCode({ objective, parts }: AuditedStep): string {
+  const {
+    ignoreIndex,
+    labelShift = 0,
+    classWeights,
+  } = objective.contract.options as Record<string, number> & {
+    classWeights?: unknown;
+  };
+  const fields = parts[0]!.batch;
+  if (fields.labels && ignoreIndex !== undefined) {
+    const labels = labelShift ? `y[:, ${labelShift}:]` : "y";
+    const counted = classWeights
+      ? `class_weights[${labels}[${labels} != ${ignoreIndex}]].sum()`
+      : `(${labels} != ${ignoreIndex}).sum()`;
+    return `n = sum(${counted} for y in micro_batch_labels)\n(loss_sum / n).backward()`;
+  }
+  const counted = fields.weights
+    ? "w.sum() for w in micro_batch_weights"
+    : fields.mask
+      ? "m.sum() for m in micro_batch_masks"
+      : "t.numel() for t in micro_batch_targets";
+  return `n = sum(${counted})\n(loss_sum / n).backward()`;
+}

@@ -1,0 +1,31 @@
+import { describeReduction } from "../../losses/index.js";
+import type { Check } from "../finding.js";
+import { partWord, unitWord } from "../words.js";
+import { evidenceOf, explanationAbout, harmOf, mismatch, reproduction } from "./aggregation.js";
+
+/**
+ * A sum of losses divided by something else than the contract's denominator: the count where weights should divide,
+ * rows for tokens, every position for those that count, a mean inside sequences for one over tokens.
+ *
+ * It scales or turns the gradient, so the same learning rate takes another step.
+ */
+export const denominator: Check = {
+  id: "denominator",
+  inspect(step) {
+    const explanation = explanationAbout(step, "reduction");
+    if (!explanation) return [];
+    const { objective } = step;
+    const parts = explanation.aggregation === "whole" ? "" : ` (${explanation.aggregation})`;
+    return [
+      {
+        check: "denominator",
+        severity: "error",
+        message: mismatch(step),
+        why: `The reported loss divides by something else: ${explanation.words}${parts}. ${reproduction(step, explanation)}`,
+        harm: harmOf(step, partWord(step), unitWord(step)),
+        evidence: { ...evidenceOf(step, explanation), divisor: explanation.words },
+        fix: `divide as the contract says (${describeReduction(objective.definition.unit, objective.reduction)}), or declare what is meant: reduction ${JSON.stringify(explanation.contract.reduction)}.`,
+      },
+    ];
+  },
+};

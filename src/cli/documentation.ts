@@ -1,0 +1,70 @@
+import type { Paint } from "../audit/index.js";
+import { inWords, perOfUnit } from "../contract/index.js";
+import { commonFields, type LossDefinition } from "../losses/index.js";
+import { formatShape } from "../tensor/index.js";
+
+/** A definition as a page for a terminal. */
+export function documentation(definition: LossDefinition<object>, paint: Paint): string {
+  const { name, documentation: text, fields, unit, couples } = definition;
+  const options = Object.entries(definition.options as Record<string, { meaning: string; fallback: unknown }>);
+  const section = (title: string, lines: readonly string[]) => [
+    paint.bold(title),
+    ...lines.map((line) => `  ${line}`),
+    "",
+  ];
+  const common = Object.entries(commonFields).map(([field, { meaning }]) => `${field}?: ${meaning}`);
+  return [
+    `${paint.bold(name)}: ${text.summary}`,
+    "",
+    ...section("Loss of a unit", [text.formula]),
+    ...section("Gradient", [text.gradient]),
+    ...section("Fields", [
+      ...Object.entries(fields).map(
+        ([field, { shape, meaning, optional, gradient }]) =>
+          `${field}${optional ? "?" : ""} ${formatShape(shape)}: ${meaning}${gradient === "none" ? "" : " (differentiable)"}`,
+      ),
+      ...common,
+    ]),
+    ...section(
+      "Options",
+      options.length
+        ? options.map(([option, spec]) => `${option} (${inWords(spec.fallback)}): ${spec.meaning}`)
+        : ["none"],
+    ),
+    ...section("Unit and denominator", [
+      `a unit is one ${unit}; per: ${perOfUnit[unit].map((per) => `"${per}"`).join(", ")}; divideBy: "weight", "count" or { constant }`,
+      ...(couples ? ["the loss of a row depends on its whole batch: batches merge only as independent ones"] : []),
+    ]),
+    ...section("Likelihood", [`${text.likelihood.target}: ${text.likelihood.distribution}`]),
+    ...section("Pitfalls", text.pitfalls),
+    ...section("Usual metric", [text.metric]),
+    ...section("Source", [text.source]),
+  ]
+    .join("\n")
+    .trimEnd();
+}
+
+/** A definition as JSON. */
+export function documentationToJson(definition: LossDefinition<object>): object {
+  const { name, family, unit, couples = false, documentation: text, fields } = definition;
+  const options = definition.options as Record<string, { meaning: string; accepts: string; fallback: unknown }>;
+  return {
+    name,
+    family,
+    unit,
+    couples,
+    ...text,
+    fields: Object.fromEntries(
+      Object.entries(fields).map(([field, { meaning, holds, shape, optional = false, gradient }]) => [
+        field,
+        { meaning, holds, shape, optional, differentiable: gradient !== "none" },
+      ]),
+    ),
+    options: Object.fromEntries(
+      Object.entries(options).map(([option, { meaning, accepts, fallback }]) => [
+        option,
+        { meaning, accepts, default: fallback },
+      ]),
+    ),
+  };
+}

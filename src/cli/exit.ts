@@ -1,0 +1,15 @@
+import { LosswrightError } from "../errors/index.js";
+
+/** 0: clean. 1: findings of severity error or warning. 2: unreadable input or wrong usage. */
+export const exitCodes = { clean: 0, findings: 1, unusable: 2 } as const;
+
+/** Writes to standard output, and ends quietly when the reader has gone (`losswright audit … | head`). */
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Says on standard error what went wrong; an error that is not ours keeps its stack. */
+export function printError(error: unknown, subject?: string): void {
+  const text = error instanceof LosswrightError ? error.message : error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`losswright: ${subject ? `${subject}: ` : ""}${text}\n`);
+}
