@@ -273,7 +273,7 @@ describe.each(names)("%s: nothing counted", (name) => {
       empty,
     ]);
     for (const gradient of Object.values(gradients)) {
-      expect(Array.from(gradient.data as Float64Array)).toEqual(Array.from(gradient.data, () => empty));
+      expect([...(gradient.data as Float64Array)]).toEqual(new Array(gradient.data.length).fill(empty));
     }
   };
 

@@ -102,7 +102,7 @@ function partsOf(record: StepRecord): readonly AuditedPart[] {
 function declare(record: StepRecord, objective: Objective, parts: readonly AuditedPart[]): Declared {
   if (record.context.splitAxis === "sequence" && parts.length > 1) return declareJoined(objective, parts);
   const tallies = parts.map(({ batch }) => objective.tally(batch));
-  const couples = objective.definition.couples && parts.length > 1;
+  const couples = objective.couples && parts.length > 1;
   if (couples && !sameKeys(parts)) throw coupledParts(objective);
   const whole = total(tallies, couples ? { acrossBatches: "independent" } : {});
   return {

@@ -185,7 +185,7 @@ describe("parseStep", () => {
       "context.scores.a.mask",
       "",
     ],
-    ["a metric without a value", context({ metric: { name: "f1", of: "step" } }), "file", "context.metric.value", ""],
+    ["a metric without a name", context({ metric: { value: 1, of: "step" } }), "file", "context.metric.name", ""],
     ["a decision in words", context({ decision: "tuned" }), "file", "context.decision", "correct it"],
     ["an absolute path", file("/etc/passwd"), "file", "fields.labels", "inside the record's directory"],
     ["a path upwards", file("a/../../labels.npy"), "file", "fields.labels", "inside the record's directory"],

@@ -128,7 +128,7 @@ function jsonOf(record: StepRecord<string>): Record<string, unknown> {
 
 function metricJson(metric: MetricContext) {
   const { value, updates } = metric;
-  const change = { value: jsonNumber(value) };
+  const change = value === undefined ? {} : { value: jsonNumber(value) };
   if (!updates) return { ...metric, ...change };
   return { ...metric, ...change, updates: updates.map((update) => ({ ...update, value: jsonNumber(update.value) })) };
 }

@@ -26,40 +26,44 @@ export const commonFields = {
   groupKeys: { meaning: "equal keys anywhere in the step are one group", roles: [] },
 } as const satisfies Record<string, { meaning: string; roles: readonly Role[] }>;
 
-type CommonName = keyof typeof commonFields;
+export type CommonName = keyof typeof commonFields;
 
-/** Rows of one field along its class axis: row u starts at a base that follows from u and steps by a stride. */
+/** Where the rows of one field lie: row u starts at a base that follows from u and steps by a stride. */
 export interface RowLayout {
   readonly length: number;
   readonly stride: number;
   /** Index of the first element of unit u's row. */
   base(unit: number): number;
+  /** Whether several units read one row. */
+  readonly isShared: boolean;
+}
+
+/** Reads integers of any dtype. */
+export function integersOf({ data }: Tensor): (index: number) => number {
+  return data instanceof BigInt64Array ? (index) => Number(data[index]) : (index) => data[index] as number;
+}
+
+/** Reads 0 and 1 of any dtype. */
+export function flagsOf({ data }: Tensor): (index: number) => boolean {
+  return data instanceof BigInt64Array ? (index) => data[index] !== 0n : (index) => data[index] !== 0;
 }
 
 /** A batch that fits its definition: shapes bound, dtypes and roles checked, values not yet read. */
 export class BoundBatch<Options> implements BatchView<Options> {
-  readonly where: string;
-  readonly options: Options;
-  readonly sizes: Readonly<Record<string, number>>;
-  readonly unitShape: readonly number[];
   readonly unitCount: number;
-  /** Tensors by field, scalars given as numbers included. */
-  readonly tensors: ReadonlyMap<string, Tensor>;
 
   constructor(
-    where: string,
+    readonly where: string,
     private readonly fields: Readonly<Record<string, FieldSpec>>,
-    options: Options,
-    sizes: Readonly<Record<string, number>>,
-    unitShape: readonly number[],
-    tensors: ReadonlyMap<string, Tensor>,
+    readonly options: Options,
+    readonly sizes: Readonly<Record<string, number>>,
+    readonly unitShape: readonly number[],
+    /** The loss's own fields; scalars given as numbers are tensors here. */
+    readonly tensors: ReadonlyMap<string, Tensor>,
+    /** Weights, mask, segment ids and group keys of the units. */
+    readonly common: ReadonlyMap<CommonName, Tensor>,
   ) {
-    this.where = where;
-    this.options = options;
-    this.sizes = sizes;
-    this.unitShape = unitShape;
     this.unitCount = sizeOf(unitShape);
-    this.tensors = tensors;
   }
 
   has(field: string): boolean {
@@ -75,8 +79,7 @@ export class BoundBatch<Options> implements BatchView<Options> {
   }
 
   integer(field: string): (index: number) => number {
-    const data = this.data(field);
-    return data instanceof BigInt64Array ? (index) => Number(data[index]) : (index) => data[index] as number;
+    return integersOf(this.tensors.get(field)!);
   }
 
   index(field: string): (unit: number) => number {
@@ -90,8 +93,12 @@ export class BoundBatch<Options> implements BatchView<Options> {
   }
 
   flag(field: string): (index: number) => boolean {
-    const data = this.data(field);
-    return data instanceof BigInt64Array ? (index) => data[index] !== 0n : (index) => data[index] !== 0;
+    return flagsOf(this.tensors.get(field)!);
+  }
+
+  scalar(field: string): number {
+    const given = this.tensors.get(field);
+    return given ? Number(given.data[0]) : (this.options as Record<string, number>)[field]!;
   }
 
   private outside(field: string, found: number, length: number, unit: number): LosswrightError {
@@ -109,11 +116,6 @@ export class BoundBatch<Options> implements BatchView<Options> {
           : `the axis counted along has ${length} entries: check its size, whether counting starts at 1, or mask those units.`,
       index,
     });
-  }
-
-  scalar(field: string): number {
-    const given = this.tensors.get(field);
-    return given ? Number(given.data[0]) : (this.options as Record<string, number>)[field]!;
   }
 }
 
@@ -136,47 +138,60 @@ export function bindBatch<Options extends object>(
       expected: `a batch of fields: ${Object.keys(definition.fields).join(", ")}`,
     });
   }
-  rejectUnknown(where, "field", given, [...Object.keys(definition.fields), ...Object.keys(commonFields)]);
+  const names = new Set([...Object.keys(definition.fields), ...Object.keys(commonFields)]);
+  rejectUnknown(where, "field", given, [...names]);
   checkPresence(definition, options, given);
-  const classAxis = definition.alignment?.(options).classAxis ?? -1;
+  const binder = new ShapeBinder(where, definition.alignment?.(options).classAxis ?? -1);
   const tensors = new Map<string, Tensor>();
-  const sizes: Record<string, number> = {};
-  let leading: { shape: readonly number[]; field: string } | undefined;
   for (const [name, spec] of Object.entries(definition.fields)) {
-    if (given[name] === undefined) continue;
+    if (given[name] === undefined || spec.orUnits) continue;
     const value = asTensor(where, name, spec, given[name]);
     tensors.set(name, value);
-    const axis = spec.followsClassAxis ? classAxis : -1;
-    const bound = bindShape(where, name, spec, value.shape, axis, sizes, leading, tensors);
-    if (bound) leading ??= { shape: bound, field: name };
+    binder.bind(name, spec, value.shape);
   }
-  const unitShape = definition.unitShape.flatMap((axis) => (axis === "..." ? (leading?.shape ?? []) : [sizes[axis]!]));
+  const unitShape = definition.unitShape.flatMap((axis) => binder.lengthsOf(axis));
+  const common = new Map<CommonName, Tensor>();
   for (const name of Object.keys(commonFields) as CommonName[]) {
-    if (given[name] === undefined) continue;
-    tensors.set(name, bindCommon(where, name, given[name], unitShape));
+    if (given[name] === undefined || tensors.has(name)) continue;
+    const spec = definition.fields[name];
+    const value = asTensor(where, name, spec ?? commonSpec(name), given[name]);
+    if (spec && !sameShape(value.shape, unitShape)) {
+      tensors.set(name, value);
+      binder.bind(name, spec, value.shape);
+      continue;
+    }
+    checkCommonShape(where, name, value.shape, unitShape);
+    common.set(name, value);
   }
-  return new BoundBatch(where, definition.fields, options, sizes, unitShape, tensors);
+  return new BoundBatch(where, definition.fields, options, binder.sizes, unitShape, tensors, common);
 }
 
 /** Where unit u's row of a field lies, for fields read by unit. */
-export function rowLayout(spec: FieldSpec, shape: readonly number[], classAxis: number): RowLayout {
-  const named = spec.shape.filter((axis) => axis !== "...").length;
-  if (named === 1 && spec.followsClassAxis && spec.shape.includes("...")) {
+export function rowLayout(
+  spec: FieldSpec,
+  shape: readonly number[],
+  unitShape: readonly number[],
+  classAxis: number,
+): RowLayout {
+  const named = spec.shape.filter((axis) => axis !== "..." && axis !== "*").length;
+  const full = spec.shape.includes("...") ? unitShape.length + named : undefined;
+  const units = sizeOf(unitShape);
+  if (spec.broadcasts && (shape.length !== full || sizeOf(shape) !== units)) {
+    const repeats = sizeOf(shape) === 0 ? 1 : units / sizeOf(shape);
+    return { length: 1, stride: 1, base: (unit) => Math.floor(unit / repeats), isShared: true };
+  }
+  if (spec.followsClassAxis && full !== undefined) {
     const axis = classAxis < 0 ? classAxis + shape.length : classAxis;
     const length = shape[axis]!;
     const stride = sizeOf(shape.slice(axis + 1));
-    if (stride === 1) return { length, stride, base: (unit) => unit * length };
-    return {
-      length,
-      stride,
-      base: (unit) => {
-        const inner = unit % stride;
-        return (unit - inner) * length + inner;
-      },
+    const base = (unit: number) => {
+      const inner = unit % stride;
+      return (unit - inner) * length + inner;
     };
+    return { length, stride, base: stride === 1 ? (unit) => unit * length : base, isShared: false };
   }
-  const own = spec.shape.includes("...") ? sizeOf(shape.slice(shape.length - named)) : sizeOf(shape.slice(1));
-  return { length: own, stride: 1, base: (unit) => unit * own };
+  const length = full === undefined ? sizeOf(shape.slice(unitShape.length)) : sizeOf(shape.slice(shape.length - named));
+  return { length, stride: 1, base: (unit) => unit * length, isShared: false };
 }
 
 function checkPresence<Options extends object>(
@@ -277,118 +292,124 @@ function asTensor(where: string, name: string, spec: FieldSpec, value: Tensor | 
   return value;
 }
 
-/** Binds named axes and returns the leading axes where the shape has `"..."`. */
-function bindShape(
-  where: string,
-  name: string,
-  spec: FieldSpec,
-  shape: readonly number[],
-  classAxis: number,
-  sizes: Record<string, number>,
-  leading: { shape: readonly number[]; field: string } | undefined,
-  tensors: ReadonlyMap<string, Tensor>,
-): readonly number[] | undefined {
-  const named = spec.shape.filter((axis) => axis !== "...");
-  const spread = spec.shape.length > named.length;
-  const wrong = (expected: string, fix?: string) =>
-    new LosswrightError({
-      code: "shape",
-      where,
-      field: name,
-      found: formatShape(shape),
-      expected,
-      ...(fix && { fix }),
-    });
-  if (spread ? shape.length < named.length : shape.length !== named.length) {
-    throw wrong(`${named.length} ${spread ? "or more " : ""}axes: ${formatShape(spec.shape)}`);
+/** Binds the axes of one batch after another field: names to lengths, `"..."` and `"*"` to runs of lengths. */
+class ShapeBinder {
+  readonly sizes: Record<string, number> = {};
+  private readonly runs = new Map<string, { readonly field: string; readonly shape: readonly number[] }>();
+  private readonly shapes = new Map<string, readonly number[]>();
+
+  constructor(
+    private readonly where: string,
+    private readonly classAxis: number,
+  ) {}
+
+  /** The lengths an axis word stands for. */
+  lengthsOf(axis: string): readonly number[] {
+    return this.runs.get(axis)?.shape ?? (axis in this.sizes ? [this.sizes[axis]!] : []);
   }
-  let units: readonly number[] | undefined;
-  let own: readonly number[];
-  if (spread && spec.followsClassAxis && named.length === 1) {
-    const axis = classAxis < 0 ? classAxis + shape.length : classAxis;
+
+  /** @throws `shape` where a field's axes do not fit its words or the fields before */
+  bind(name: string, spec: FieldSpec, shape: readonly number[]): void {
+    const named = spec.shape.filter((axis) => axis !== "..." && axis !== "*");
+    const word = spec.shape.find((axis) => axis === "..." || axis === "*");
+    const known = word === undefined ? undefined : this.runs.get(word);
+    if (known && spec.broadcasts?.some((form) => isBroadcast(form, shape, known.shape))) return;
+    if (word === undefined ? shape.length !== named.length : shape.length < named.length) {
+      throw this.wrong(name, shape, `${named.length} ${word ? "or more " : ""}axes: ${formatShape(spec.shape)}`);
+    }
+    const { own, run } = this.split(name, spec, shape, named.length, word);
+    for (const [i, axis] of named.entries()) this.bindAxis(name, spec, shape, axis, own[i]!);
+    this.shapes.set(name, shape);
+    if (word === undefined) return;
+    if (!known) this.runs.set(word, { field: name, shape: run });
+    else if (!sameShape(run, known.shape)) throw this.mismatch(name, shape, known);
+  }
+
+  private split(name: string, spec: FieldSpec, shape: readonly number[], named: number, word: string | undefined) {
+    if (word === undefined) return { own: shape, run: [] };
+    if (word === "*") return { own: shape.slice(0, named), run: shape.slice(named) };
+    if (!spec.followsClassAxis) {
+      return { own: shape.slice(shape.length - named), run: shape.slice(0, shape.length - named) };
+    }
+    const axis = this.classAxis < 0 ? this.classAxis + shape.length : this.classAxis;
     if (axis < 0 || axis >= shape.length) {
-      throw wrong(
-        `an axis ${classAxis} to hold the classes`,
-        "set classAxis to the axis of the classes; -1 is the last.",
-      );
+      const fix = "set classAxis to the axis of the classes; -1 is the last.";
+      throw this.wrong(name, shape, `an axis ${this.classAxis} to hold the classes`, fix);
     }
-    units = shape.filter((_, i) => i !== axis);
-    own = [shape[axis]!];
-  } else {
-    const split = spread ? shape.length - named.length : 0;
-    units = spread ? shape.slice(0, split) : undefined;
-    own = shape.slice(split);
+    return { own: [shape[axis]!], run: shape.filter((_, i) => i !== axis) };
   }
-  for (const [i, axis] of named.entries()) {
-    const length = own[i]!;
-    const known = sizes[axis];
+
+  private bindAxis(name: string, spec: FieldSpec, shape: readonly number[], axis: string, length: number): void {
+    const known = this.sizes[axis];
     if (known === undefined) {
-      if (length === 0 && axis === "K") throw wrong("at least one class");
-      sizes[axis] = length;
+      if (length === 0 && axis === "K") throw this.wrong(name, shape, "at least one class");
+      this.sizes[axis] = length;
     } else if (known !== length) {
-      throw wrong(
-        `${axis} = ${known}, as in ${[...tensors.keys()].filter((other) => other !== name).join(", ")}: ${formatShape(spec.shape)}`,
-      );
+      const others = [...this.shapes.keys()].join(", ");
+      throw this.wrong(name, shape, `${axis} = ${known}, as in ${others}: ${formatShape(spec.shape)}`);
     }
   }
-  if (units && leading && !sameShape(units, leading.shape)) throw mismatch(where, name, shape, leading, tensors);
-  return units;
-}
 
-/** The error for leading axes that differ, with the fix that the shapes betray. */
-function mismatch(
-  where: string,
-  name: string,
-  shape: readonly number[],
-  leading: { shape: readonly number[]; field: string },
-  tensors: ReadonlyMap<string, Tensor>,
-): LosswrightError {
-  const other = tensors.get(leading.field)!.shape;
-  const withoutAxisOne = other.filter((_, axis) => axis !== 1);
-  const squeezed = (axes: readonly number[]) => axes.filter((length) => length !== 1);
-  let fix: string;
-  if (other.length > 2 && sameShape(withoutAxisOne, shape)) {
-    fix = "the classes lie on axis 1: set classAxis: 1.";
-  } else if (sizeOf(shape) === sizeOf(leading.shape) && sameShape(squeezed(shape), squeezed(leading.shape))) {
-    fix = `nothing is broadcast silently, or every entry would meet every other: reshape ${name} to ${formatShape(leading.shape)}.`;
-  } else if (sizeOf(shape) === sizeOf(leading.shape)) {
-    fix = `both hold ${sizeOf(shape)} units: reshape one to the other's axes, in the same order.`;
-  } else {
-    fix = `give ${name} the shape ${formatShape(leading.shape)}.`;
+  private wrong(field: string, shape: readonly number[], expected: string, fix?: string): LosswrightError {
+    const found = formatShape(shape);
+    return new LosswrightError({ code: "shape", where: this.where, field, found, expected, ...(fix && { fix }) });
   }
-  return new LosswrightError({
-    code: "shape",
-    where,
-    field: name,
-    found: `${formatShape(shape)} beside ${leading.field} ${formatShape(other)}`,
-    expected: `units of shape ${formatShape(leading.shape)}`,
-    fix,
-  });
+
+  /** The error for runs of axes that differ, with the fix that the shapes betray. */
+  private mismatch(
+    name: string,
+    shape: readonly number[],
+    known: { readonly field: string; readonly shape: readonly number[] },
+  ): LosswrightError {
+    const other = this.shapes.get(known.field)!;
+    const squeezed = (axes: readonly number[]) => axes.filter((length) => length !== 1);
+    const sameSize = sizeOf(shape) === sizeOf(known.shape);
+    const withoutAxisOne = other.filter((_, axis) => axis !== 1);
+    const fix =
+      other.length > 2 && sameShape(withoutAxisOne, shape)
+        ? "the classes lie on axis 1: set classAxis: 1."
+        : sameSize && sameShape(squeezed(shape), squeezed(known.shape))
+          ? `nothing is broadcast silently, or every entry would meet every other: reshape ${name} to ${formatShape(known.shape)}.`
+          : sameSize
+            ? `both hold ${sizeOf(shape)} units: reshape one to the other's axes, in the same order.`
+            : `give ${name} the shape ${formatShape(known.shape)}.`;
+    return new LosswrightError({
+      code: "shape",
+      where: this.where,
+      field: name,
+      found: `${formatShape(shape)} beside ${known.field} ${formatShape(other)}`,
+      expected: `the axes ${formatShape(known.shape)}`,
+      fix,
+    });
+  }
 }
 
-function bindCommon(
+function isBroadcast(form: "scalar" | "lastOne" | "row", shape: readonly number[], units: readonly number[]): boolean {
+  if (form === "scalar") return shape.length === 0;
+  if (form === "row") return units.length > 1 && sameShape(shape, units.slice(0, 1));
+  return units.length > 0 && sameShape(shape, [...units.slice(0, -1), 1]);
+}
+
+function commonSpec(name: CommonName): FieldSpec {
+  const holds = name === "mask" ? "flags" : name === "weights" ? "reals" : "indices";
+  return { ...commonFields[name], holds, shape: ["..."], read: "whole", gradient: "none" };
+}
+
+function checkCommonShape(
   where: string,
   name: CommonName,
-  value: Tensor | number | undefined,
+  shape: readonly number[],
   unitShape: readonly number[],
-): Tensor {
-  const spec: FieldSpec = {
-    ...commonFields[name],
-    holds: name === "mask" ? "flags" : name === "weights" ? "reals" : "indices",
-    shape: ["..."],
-    read: "label",
-    gradient: "none",
-  };
-  const bound = asTensor(where, name, spec, value);
+): void {
   const rows = unitShape[0] ?? 1;
   const perRow = name === "mask" || name === "weights" ? [rows, 1] : [rows];
   const allowed = unitShape.length >= 2 ? [unitShape, perRow] : [unitShape];
-  if (allowed.some((shape) => sameShape(shape, bound.shape))) return bound;
+  if (allowed.some((fitting) => sameShape(fitting, shape))) return;
   throw new LosswrightError({
     code: "shape",
     where,
     field: name,
-    found: formatShape(bound.shape),
+    found: formatShape(shape),
     expected: `${allowed.map(formatShape).join(" or ")}, one entry a unit${allowed.length > 1 ? " or a row" : ""}`,
   });
 }

@@ -58,7 +58,8 @@ export function gradientBuffers(
       continue;
     }
     const fits = isTensor(out) && out.dtype === dtype && sameShape(out.shape, shape);
-    const sharesMemory = fits && [...batch.tensors.values()].some((tensor) => overlaps(tensor, out));
+    const sharesMemory =
+      fits && [...batch.tensors.values(), ...batch.common.values()].some((tensor) => overlaps(tensor, out));
     if (!fits || sharesMemory) {
       const shown = isTensor(out) ? `${out.dtype} ${formatShape(out.shape)}` : inWords(out);
       throw new LosswrightError({

@@ -12,7 +12,7 @@ import { type Denominator, ExactSum, type Note, Tally } from "../tally/index.js"
 import { type Tensor, view } from "../tensor/index.js";
 import { type AnyBatch, type BoundBatch, bindBatch } from "./batch.js";
 import { checkCall, gradientBuffers } from "./call.js";
-import type { LossDefinition } from "./definition.js";
+import { couplesBatch, type LossDefinition } from "./definition.js";
 import { describeObjective } from "./describe.js";
 import { type Counted, countWeights, type Divisor, divisorOf } from "./divisor.js";
 import type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
@@ -66,6 +66,7 @@ class DefinedObjective implements Objective {
   readonly contract: Contract;
   readonly definition: LossDefinition<object>;
   readonly reduction: Reduction;
+  readonly couples: boolean;
   private readonly options: object;
 
   constructor(definition: LossDefinition<object>, options: object, reduction: Reduction) {
@@ -73,6 +74,7 @@ class DefinedObjective implements Objective {
     this.definition = definition;
     this.options = options;
     this.reduction = reduction;
+    this.couples = couplesBatch(definition, options);
     this.contract = contractOf(definition.name, options, reduction);
   }
 
@@ -211,7 +213,7 @@ class DefinedObjective implements Objective {
       engines: ["reference"],
       unitAxes: batch.unitShape.length,
       batches: 1,
-      couples: this.definition.couples ?? false,
+      couples: this.couples,
       numerator,
       denominator: counted.denominator,
       openNumerators,

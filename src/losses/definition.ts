@@ -2,13 +2,13 @@ import type { OptionSpecs, UnitKind } from "../contract/index.js";
 import type { Role, TensorData } from "../tensor/index.js";
 
 /** A set of numbers that a field's values lie in. */
-export type Domain = "unitInterval" | "nonNegative" | "positive";
+export type Domain = "finite" | "unitInterval" | "nonNegative" | "positive" | "sign";
 
 /**
  * A tensor an objective reads: what it holds, its shape, and how its gradient comes about.
  *
- * Shapes are written with `"..."` for the axes of the units and names for all others: `["...", "K"]`. A name used
- * twice must have one length.
+ * Shapes are written with `"..."` for leading axes of any number, `"*"` for trailing ones, and names for all others:
+ * `["...", "K"]`, `["B", "*"]`. A name used twice must have one length, and so must `"..."` and `"*"`.
  */
 export interface FieldSpec {
   readonly meaning: string;
@@ -25,6 +25,13 @@ export interface FieldSpec {
   /** Each unit owns its row of the gradient, or units share the field and their gradients add up, or it is a constant. */
   readonly gradient: "row" | "shared" | "none";
   readonly optional?: boolean;
+  /**
+   * Smaller shapes taken besides, each entry holding for several units: `[]`, the units' shape with 1 as its last
+   * axis, or `[B]`. The gradient of such a field is summed over the units that share an entry.
+   */
+  readonly broadcasts?: readonly ("scalar" | "lastOne" | "row")[];
+  /** Of a `mask` over members of a unit (list items, elements of a sample): whether one of the units' shape is taken too. */
+  readonly orUnits?: boolean;
   /** Where its values may lie. Live units are checked; NaN in a field with a gradient gives NaN and a note instead. */
   readonly domain?: Domain;
   /** Of indices: the axis they count along, so that `index` checks their range. */
@@ -95,7 +102,7 @@ export interface BatchView<Options> {
 
 /** What `open` gets beside the batch: the engine's scratch rows and the sums of shared gradients. */
 export interface Workspace {
-  /** One row of float64 for each field read by unit, filled before `loss`. */
+  /** One row of float64 for each field of reals or flags read by unit, filled before `loss`. */
   readonly rows: Readonly<Record<string, Float64Array>>;
   /** The gradient row of each field with its own; written by `gradient`. */
   readonly own: Readonly<Record<string, Float64Array>>;
@@ -109,7 +116,7 @@ export interface Workspace {
 
 export interface LossDefinition<Options extends object> {
   readonly name: string;
-  readonly family: "elementwise" | "binary" | "categorical" | "contrastive";
+  readonly family: "elementwise" | "binary" | "categorical" | "distribution" | "contrastive" | "preference";
   readonly unit: UnitKind;
   readonly documentation: Documentation;
   readonly options: OptionSpecs<Options>;
@@ -119,7 +126,7 @@ export interface LossDefinition<Options extends object> {
   /** Shape of the units in the names of the fields' axes; `["..."]` when they are spread over leading axes. */
   readonly unitShape: readonly string[];
   /** Whether a unit's loss depends on the other units of its batch. */
-  readonly couples?: boolean;
+  readonly couples?: boolean | ((options: Options) => boolean);
   /** The contract in words: completes "… of each position" with what the options change. */
   describe(options: Options): string;
   /** Checks and fills what depends on several options. */
@@ -128,4 +135,9 @@ export interface LossDefinition<Options extends object> {
   alignment?(options: Options): { readonly labelShift: number; readonly classAxis: number };
   units?(batch: BatchView<Options>): UnitRules;
   open(batch: BatchView<Options>, work: Workspace): RowMath;
+}
+
+/** Whether a unit's loss depends on the other units of its batch, under these options. */
+export function couplesBatch<Options extends object>({ couples = false }: LossDefinition<Options>, options: Options) {
+  return typeof couples === "function" ? couples(options) : couples;
 }

@@ -1,5 +1,5 @@
 import type { Reduction, UnitKind } from "../contract/index.js";
-import type { LossDefinition } from "./definition.js";
+import { couplesBatch, type LossDefinition } from "./definition.js";
 
 /** Names of what is averaged, by the natural unit of the objective. */
 const plural: Record<UnitKind, string> = { position: "positions", element: "elements", row: "rows", pair: "pairs" };
@@ -11,7 +11,7 @@ export function describeObjective<Options extends object>(
   reduction: Reduction,
 ): string {
   const parts = [definition.describe(options), describeReduction(definition.unit, reduction)];
-  if (definition.couples) parts.push("the loss of a row depends on its whole batch");
+  if (couplesBatch(definition, options)) parts.push("the loss of a row depends on its whole batch");
   parts.push(describeEmpty(reduction));
   return parts.join("; ");
 }

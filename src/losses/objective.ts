@@ -46,6 +46,8 @@ export interface Objective<Batch extends object = AnyBatch, Name extends string 
   readonly reduction: Reduction;
   /** The definition this objective was made from: options, fields, documentation. */
   readonly definition: LossDefinition<object>;
+  /** Whether a unit's loss depends on the other units of its batch. */
+  readonly couples: boolean;
   /**
    * The value over a batch.
    *

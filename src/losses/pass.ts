@@ -1,18 +1,17 @@
 import { LosswrightError } from "../errors/index.js";
 import type { Note } from "../tally/index.js";
-import { formatShape, placeOf, type Tensor } from "../tensor/index.js";
-import { type BoundBatch, rowLayout } from "./batch.js";
+import { formatShape, placeOf, type Tensor, type TensorData } from "../tensor/index.js";
+import { type BoundBatch, type RowLayout, rowLayout } from "./batch.js";
 import type { Domain, FieldSpec, LossDefinition, RowMath } from "./definition.js";
 import type { Units } from "./units.js";
 
 /** A field read by unit, with its scratch row and, when gradients are asked, where they go. */
-interface UnitField {
+interface UnitField extends RowLayout {
   readonly name: string;
   readonly spec: FieldSpec;
-  readonly data: Float64Array | Float32Array;
+  readonly data: TensorData;
   readonly row: Float64Array;
-  readonly stride: number;
-  readonly base: (unit: number) => number;
+  /** The unit's gradient row, and the tensor or sum it is written or added to. */
   readonly own: Float64Array | undefined;
   readonly out: Float64Array | Float32Array | undefined;
 }
@@ -51,12 +50,14 @@ export class Pass {
       const given = batch.tensors.get(name);
       const out = gradients?.[name]?.data as Float64Array | Float32Array | undefined;
       if (out && spec.gradient === "shared") this.sums[name] = new Float64Array(out.length);
-      if (!given || spec.read === "whole" || spec.holds !== "reals") continue;
-      const { length, stride, base } = rowLayout(spec, given.shape, classAxis);
-      rows[name] = new Float64Array(length);
-      if (out && spec.gradient === "row") own[name] = new Float64Array(length);
-      const { [name]: ownRow } = own;
-      this.fields.push({ name, spec, data: batch.reals(name), row: rows[name], stride, base, own: ownRow, out });
+      if (!given || spec.read === "whole" || spec.holds === "indices") continue;
+      const layout = rowLayout(spec, given.shape, batch.unitShape, classAxis);
+      const row = new Float64Array(layout.length);
+      rows[name] = row;
+      if (out && spec.gradient === "row") own[name] = new Float64Array(layout.length);
+      if (out && layout.isShared) this.sums[name] = new Float64Array(out.length);
+      const target = layout.isShared ? this.sums[name] : out;
+      this.fields.push({ name, spec, data: given.data, row, own: own[name], out: target, ...layout });
     }
     const note = (code: string, unit: number, message: string, field?: string) => this.note(code, unit, message, field);
     this.math = definition.open(batch, { rows, own, sums: this.sums, isLive, note });
@@ -66,7 +67,8 @@ export class Pass {
   loss(unit: number): number {
     for (const { name, spec, data, row, stride, base } of this.fields) {
       const start = base(spec.read === "source" ? this.units.source(unit) : unit);
-      for (let k = 0; k < row.length; k++) row[k] = data[start + k * stride]!;
+      if (data instanceof BigInt64Array) for (let k = 0; k < row.length; k++) row[k] = Number(data[start + k * stride]);
+      else for (let k = 0; k < row.length; k++) row[k] = data[start + k * stride]!;
       if (spec.domain) this.checkDomain(name, spec, spec.domain, unit, row);
     }
     const loss = this.math.loss(unit);
@@ -77,10 +79,11 @@ export class Pass {
   /** Writes factor · d loss of the unit just computed. */
   spread(unit: number, factor: number): void {
     this.math.gradient?.(unit);
-    for (const { spec, own, out, stride, base } of this.fields) {
+    for (const { spec, own, out, stride, base, isShared } of this.fields) {
       if (!own) continue;
       const start = base(spec.read === "source" ? this.units.source(unit) : unit);
-      for (let k = 0; k < own.length; k++) out![start + k * stride] = own[k]! * factor;
+      if (isShared) out![start]! += own[0]! * factor;
+      else for (let k = 0; k < own.length; k++) out![start + k * stride] = own[k]! * factor;
     }
     this.math.addShared?.(unit, factor);
   }
@@ -139,6 +142,8 @@ export class Pass {
 }
 
 const domains: Record<Domain, { has(value: number): boolean; words: string }> = {
+  finite: { has: Number.isFinite, words: "a finite number" },
+  sign: { has: (value) => value === 1 || value === -1, words: "1 or -1" },
   unitInterval: { has: (value) => value >= 0 && value <= 1, words: "a number in [0, 1]" },
   nonNegative: { has: (value) => value >= 0 && value < Number.POSITIVE_INFINITY, words: "a finite number, at least 0" },
   positive: { has: (value) => value > 0 && value < Number.POSITIVE_INFINITY, words: "a finite number above 0" },

@@ -1,8 +1,8 @@
 import type { Per, Reduction } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import { labelShift } from "../sequence/index.js";
-import { formatShape, placeOf, sizeOf } from "../tensor/index.js";
-import type { BoundBatch } from "./batch.js";
+import { formatShape, placeOf, sizeOf, type Tensor } from "../tensor/index.js";
+import { type BoundBatch, type CommonName, flagsOf } from "./batch.js";
 import type { UnitRules } from "./definition.js";
 
 /** Units that are averaged or summed together before the batch is: a sequence, a sample. */
@@ -31,8 +31,8 @@ export class Units {
 
   private readonly batch: BoundBatch<object>;
   private readonly rules: UnitRules;
-  private readonly masked: ((unit: number) => boolean) | undefined;
-  private readonly weight: ((unit: number) => number) | undefined;
+  private readonly masked: ((unit: number) => boolean) | undefined = undefined;
+  private readonly weight: ((unit: number) => number) | undefined = undefined;
   private readonly byCount: boolean;
 
   constructor(batch: BoundBatch<object>, rules: UnitRules, reduction: Reduction, shift: number) {
@@ -41,13 +41,17 @@ export class Units {
     this.rules = rules;
     this.count = unitCount;
     this.byCount = reduction.divideBy === "count";
-    const mask = batch.has("mask") ? batch.flag("mask") : undefined;
-    const maskPlace = mask && placeIn(batch, "mask");
-    this.masked = mask && ((unit) => !mask(maskPlace!(unit)));
-    const weights = batch.has("weights") ? batch.reals("weights") : undefined;
-    const weightPlace = weights && placeIn(batch, "weights");
-    this.weight = weights && ((unit) => weights[weightPlace!(unit)]!);
-    const keyed = batch.has("groupKeys");
+    const mask = batch.common.get("mask");
+    if (mask) {
+      const [flag, place] = [flagsOf(mask), placeIn(batch, mask)];
+      this.masked = (unit) => !flag(place(unit));
+    }
+    const weights = batch.common.get("weights");
+    if (weights) {
+      const [data, place] = [weights.data as Float64Array | Float32Array, placeIn(batch, weights)];
+      this.weight = (unit) => data[place(unit)]!;
+    }
+    const keyed = batch.common.has("groupKeys");
     if (keyed && shift !== 0) {
       throw new LosswrightError({
         code: "argument",
@@ -58,7 +62,7 @@ export class Units {
         fix: "shift before cutting (splitNextToken), then use labelShift: 0: the first label of a piece is scored in another.",
       });
     }
-    const segments = batch.has("segmentIds") && !keyed ? identityOf(batch, "segmentIds") : undefined;
+    const segments = batch.common.has("segmentIds") && !keyed ? identityOf(batch, "segmentIds") : undefined;
     this.source = labelShift(where, shift, unitShape, segments).source;
     this.groups = groupsOf(batch, reduction.per, segments);
   }
@@ -108,16 +112,16 @@ export class Units {
 }
 
 /** Where a unit's entry of a field of shape units, `[B, 1]` or `[B]` lies. */
-function placeIn(batch: BoundBatch<object>, field: string): (unit: number) => number {
-  const size = sizeOf(batch.tensors.get(field)!.shape);
+function placeIn(batch: BoundBatch<object>, { shape }: Tensor): (unit: number) => number {
+  const size = sizeOf(shape);
   if (size === batch.unitCount) return (unit) => unit;
   const row = rowLength(batch);
   return (unit) => Math.floor(unit / row);
 }
 
-function identityOf(batch: BoundBatch<object>, field: string): (unit: number) => number | bigint {
-  const data = batch.data(field);
-  const place = placeIn(batch, field);
+function identityOf(batch: BoundBatch<object>, field: CommonName): (unit: number) => number | bigint {
+  const ids = batch.common.get(field)!;
+  const [data, place] = [ids.data, placeIn(batch, ids)];
   return (unit) => data[place(unit)]!;
 }
 
@@ -132,7 +136,8 @@ function groupsOf(
   segments: ((unit: number) => number | bigint) | undefined,
 ): Groups | null {
   if (per === "token" || per === "element") return null;
-  if (batch.has("groupKeys")) return sorted(batch.unitCount, identityOf(batch, "groupKeys"), batch.unitCount, true);
+  if (batch.common.has("groupKeys"))
+    return sorted(batch.unitCount, identityOf(batch, "groupKeys"), batch.unitCount, true);
   // On one axis a sample is a unit: every unit alike.
   if (per === "sample") return batch.unitShape.length < 2 ? null : evenGroups(batch, rowLength(batch));
   if (!segments) return evenGroups(batch, rowLength(batch));

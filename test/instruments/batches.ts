@@ -109,7 +109,8 @@ function drawOptions(
     if (random.chance(0.5)) continue;
     const words = [...spec.accepts.matchAll(/"([^"]+)"/g)].map(([, word]) => word);
     const list = listLength && Array.from({ length: listLength }, () => random.pick([0.25, 0.5, 1, 2, 3]));
-    const pool = [0, 0.1, 0.3, 0.5, 1, 1.5, 2, 3, true, false, null, ...(list ? [list, list] : []), ...words];
+    const lists = list ? [list, list, list.map((entry) => (random.chance(0.4) ? 0 : entry))] : [];
+    const pool = [0, 0.1, 0.3, 0.5, 1, 1.5, 2, 3, true, false, null, ...lists, ...words];
     const accepted = pool.filter((value) => spec.read(value) !== undefined);
     if (accepted.length) options[name] = random.pick(accepted);
   }
@@ -257,8 +258,7 @@ export function fieldAxis({ objective, batch, unitShape, options }: Case, field:
   const { shape } = batch[field] as Tensor;
   const { definition } = objective;
   const spec = definition.fields[field];
-  if (commonFields.includes(field))
-    return shape.length > unitAxis && (unitAxis === 0 || shape[1] === unitShape[1]) ? unitAxis : -1;
+  if (commonFields.includes(field)) return unitAxis === 0 || String(shape) === String(unitShape) ? unitAxis : -1;
   if (!spec!.shape.includes("...")) return spec!.shape.indexOf(definition.unitShape[unitAxis]!);
   const classAxis = spec!.followsClassAxis ? Number(options.classAxis ?? -1) : -1;
   return classAxis >= 0 && classAxis <= unitAxis ? unitAxis + 1 : unitAxis;

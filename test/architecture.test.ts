@@ -1,0 +1,127 @@
+/**
+ * "Imports go one way" of the design, held against the import statements of src. Folders that do not exist yet stand
+ * in the table already; one that exists and stands not in it is an error.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+
+const everything = "everything";
+
+/** What each folder may import, beside `errors` and `numerics`, which everything may. */
+const table: Readonly<Record<string, readonly string[] | typeof everything>> = {
+  errors: [],
+  numerics: [],
+  tensor: [],
+  // A tally carries the contract whose numbers it holds, in canonical form.
+  tally: ["tensor", "contract"],
+  contract: ["tensor"],
+  kernels: ["tensor"],
+  sequence: ["tensor"],
+  losses: ["tensor", "tally", "contract", "kernels", "sequence"],
+  metrics: ["tensor", "tally", "contract", "kernels", "sequence", "losses"],
+  group: ["tally", "tensor", "losses"],
+  io: ["tensor", "tally", "contract", "losses"],
+  audit: ["tensor", "tally", "contract", "losses", "metrics", "sequence", "io"],
+  adapters: ["tensor", "contract", "losses", "metrics"],
+  cli: everything,
+};
+const forEveryone = ["errors", "numerics"];
+
+/** The part that a browser runs: no folder of it knows Node. */
+const core = [...forEveryone, "tensor", "tally", "contract", "sequence", "losses", "metrics"];
+
+interface Import {
+  /** Path inside src, with slashes. */
+  readonly from: string;
+  readonly specifier: string;
+}
+
+const source = new URL("../src/", import.meta.url);
+
+/** Every import, export-from and dynamic import of the code, tests and their helpers left out. */
+function importsOfSource(): Import[] {
+  const files = readdirSync(source, { recursive: true, encoding: "utf8" }).map((path) => path.replaceAll("\\", "/"));
+  const code = files.filter((path) => /\.ts$/.test(path) && !/\.(test|test-d|test-helper)\.ts$/.test(path));
+  return code.flatMap((from) => {
+    const text = readFileSync(new URL(from, source), "utf8").replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
+    const statements = text.matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g);
+    return [...statements].map(([, specifier]) => ({ from, specifier: specifier! }));
+  });
+}
+
+const imports = importsOfSource();
+
+/** The folder of src that a path lies in; "" for the entry files. */
+const folderOf = (path: string) => (path.includes("/") ? path.slice(0, path.indexOf("/")) : "");
+
+/** The path inside src that a relative import means, or undefined for a package. */
+function targetOf({ from, specifier }: Import): string | undefined {
+  if (!specifier.startsWith(".")) return undefined;
+  return new URL(specifier, new URL(from, source)).pathname.slice(source.pathname.length);
+}
+
+/** Imports from one folder into another. */
+const crossings = imports.flatMap((found) => {
+  const target = targetOf(found);
+  const [from, to] = [folderOf(found.from), target === undefined ? undefined : folderOf(target)];
+  return to === undefined || from === to || from === "" ? [] : [{ ...found, folder: from, to }];
+});
+
+describe("imports", () => {
+  it("are read at all", () => {
+    expect(imports.length).toBeGreaterThan(50);
+    expect(crossings.length).toBeGreaterThan(20);
+  });
+
+  it("have every folder of src in the table", () => {
+    const folders = readdirSync(source, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    expect(folders.map(({ name }) => name).filter((name) => !(name in table))).toEqual([]);
+  });
+
+  it("go one way between folders", () => {
+    const wrong = crossings.filter(({ folder, to }) => {
+      const allowed = table[folder] ?? [];
+      return allowed !== everything && !forEveryone.includes(to) && !allowed.includes(to);
+    });
+    expect(wrong.map(({ from, specifier }) => `${from} imports ${specifier}`)).toEqual([]);
+  });
+
+  it("make no cycle of folders", () => {
+    const edges = new Map<string, Set<string>>();
+    for (const { folder, to } of crossings) edges.set(folder, (edges.get(folder) ?? new Set()).add(to));
+    const done = new Set<string>();
+    const visit = (folder: string, path: readonly string[]): void => {
+      if (path.includes(folder)) expect.fail(`a cycle: ${[...path.slice(path.indexOf(folder)), folder].join(" → ")}`);
+      if (done.has(folder)) return;
+      for (const next of edges.get(folder) ?? []) visit(next, [...path, folder]);
+      done.add(folder);
+    };
+    for (const folder of edges.keys()) visit(folder, []);
+  });
+
+  it("reach another folder through its index, but for the losses' registry and the disk", () => {
+    const besides = ["losses/registry.js", "io/files.js"];
+    const around = crossings.filter(({ from, specifier }) => {
+      const target = targetOf({ from, specifier })!;
+      return !/^[^/]+\/index\.js$/.test(target) && !besides.includes(target);
+    });
+    expect(around.map(({ from, specifier }) => `${from} imports ${specifier}`)).toEqual([]);
+  });
+
+  it("bring nothing from Node into the part that browsers run", () => {
+    const fromNode = imports.filter(({ from, specifier }) => {
+      const isCore = core.includes(folderOf(from)) || from === "index.ts";
+      return isCore && (specifier.startsWith("node:") || specifier === "fs" || specifier === "path");
+    });
+    expect(fromNode).toEqual([]);
+    const pathsFromCore = crossings.filter(
+      ({ folder, to }) => core.includes(folder) && !core.includes(to) && to !== "kernels",
+    );
+    expect(pathsFromCore).toEqual([]);
+  });
+
+  it("keep the disk in io/files and the command line", () => {
+    const disk = imports.filter(({ specifier }) => /^node:fs/.test(specifier)).map(({ from }) => from);
+    expect(disk.filter((from) => from !== "io/files.ts" && folderOf(from) !== "cli")).toEqual([]);
+  });
+});

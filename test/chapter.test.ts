@@ -1,0 +1,98 @@
+/** The three smoke tests at the end of the chapter on loss functions, in its words, and the mistakes it warns of. */
+import { describe, expect, it } from "vitest";
+import {
+  binaryCrossEntropy,
+  crossEntropy,
+  LosswrightError,
+  logSoftmax,
+  sigmoid,
+  softmax,
+  splitNextToken,
+  tensor,
+} from "../src/index.js";
+import { Random } from "./instruments/random.js";
+
+const random = new Random(29);
+const randn = (...shape: number[]) => {
+  const size = shape.reduce((product, length) => product * length, 1);
+  return tensor(
+    Float32Array.from({ length: size }, () => random.real(1)),
+    shape,
+  );
+};
+
+describe("the chapter's smoke tests", () => {
+  it("1. logits can be any real values, labels are class ids, the loss is a scalar", () => {
+    const logits = randn(4, 7);
+    const labels = tensor([0, 3, 2, 6]);
+    const { value } = crossEntropy().evaluate({ logits, labels });
+    expect(value).toBeTypeOf("number");
+    expect(value).toBeGreaterThan(0);
+    expect(value).toBeLessThan(10);
+  });
+
+  it("2. the language model's label shift preserves one fewer timestep", () => {
+    const [batch, steps, vocabulary] = [2, 8, 11];
+    const ids = tensor(
+      Int32Array.from({ length: batch * steps }, () => random.integer(0, vocabulary - 1)),
+      [batch, steps],
+    );
+    const { inputs, targets } = splitNextToken(ids);
+    const logits = randn(...inputs.shape, vocabulary);
+    expect(logits.shape.slice(0, 2)).toEqual(targets.shape);
+    expect(targets.shape).toEqual([2, 7]);
+    expect(crossEntropy().evaluate({ logits, labels: targets }).denominator).toBe(14);
+  });
+
+  it("2b. splitting before and labelShift inside give the same bits", () => {
+    const ids = tensor(Int32Array.from([3, 1, 4, 1, 5, 9, 2, 6]), [2, 4]);
+    const full = randn(2, 4, 10);
+    const data = full.data as Float32Array;
+    const kept = tensor(Float32Array.from([...data.subarray(0, 30), ...data.subarray(40, 70)]), [2, 3, 10]);
+    const split = crossEntropy().evaluate({ logits: kept, labels: splitNextToken(ids).targets });
+    const shifted = crossEntropy({ labelShift: 1 }).evaluate({ logits: full, labels: ids });
+    expect([shifted.value, shifted.numerator, shifted.denominator]).toEqual([
+      split.value,
+      split.numerator,
+      split.denominator,
+    ]);
+  });
+
+  it("3. the masked denominator counts only valid tokens", () => {
+    const labels = tensor([
+      [1, 2, -100],
+      [3, -100, -100],
+    ]);
+    const logits = randn(2, 3, 4);
+    expect(crossEntropy().denominator({ logits, labels }).value).toBe(3);
+    expect(crossEntropy().evaluate({ logits, labels }).denominator).toBe(3);
+    const mask = tensor([
+      [true, true, false],
+      [true, false, false],
+    ]);
+    const unmasked = tensor([
+      [1, 2, 0],
+      [3, 0, 0],
+    ]);
+    expect(crossEntropy().evaluate({ logits, labels: unmasked, mask }).value).toBe(
+      crossEntropy().evaluate({ logits, labels }).value,
+    );
+  });
+});
+
+describe("the chapter's first mistake", () => {
+  const labels = tensor([0, 3, 2, 6]);
+  it.each([
+    ["softmax", softmax(randn(4, 7))],
+    ["logSoftmax", logSoftmax(randn(4, 7))],
+    ["sigmoid", sigmoid(randn(4, 7))],
+  ])("is refused: what came out of %s is no logits", (_, probabilities) => {
+    const call = () => crossEntropy().evaluate({ logits: probabilities as never, labels });
+    expect(call).toThrow(LosswrightError);
+    expect(call).toThrow(expect.objectContaining({ code: "role", field: "logits" }));
+    const targets = tensor(new Float32Array(28), [4, 7]);
+    expect(() => binaryCrossEntropy().evaluate({ logits: probabilities as never, targets })).toThrow(
+      expect.objectContaining({ code: "role", field: "logits" }),
+    );
+  });
+});
