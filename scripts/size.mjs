@@ -22,7 +22,9 @@ try {
     const code = output[0].code;
     if (/from\s*"node:|require\(/.test(code)) throw new Error(`the browser bundle of ${name} needs Node`);
     const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
-    console.log(`size  ${label.padEnd(16)} ${kilobytes(code.length)} minified, ${kilobytes(gzipSync(code).length)} gzipped`);
+    console.log(
+      `size  ${label.padEnd(16)} ${kilobytes(code.length)} minified, ${kilobytes(gzipSync(code).length)} gzipped`,
+    );
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

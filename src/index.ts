@@ -24,6 +24,17 @@ export type {
   ObjectiveFactory,
 } from "./losses/index.js";
 export { objectiveFrom, objectiveNames } from "./losses/registry.js";
+export {
+  type WeightedBatch,
+  type WeightedCallOptions,
+  type WeightedEvaluation,
+  type WeightedEvaluationWithGradients,
+  type WeightedPart,
+  type WeightedSum,
+  type WeightedSumContract,
+  WeightedTally,
+  weightedSum,
+} from "./losses/weighted-sum.js";
 export { splitNextToken } from "./sequence/index.js";
 export { Denominator, type Engine, type MergeOptions, type Note, Tally, type TallyJson, total } from "./tally/index.js";
 export {

@@ -5,15 +5,15 @@ import { type BoundBatch, type RowLayout, rowLayout } from "./batch.js";
 import type { Domain, FieldSpec, LossDefinition, RowMath } from "./definition.js";
 import type { Units } from "./units.js";
 
-/** A field read by unit, with its scratch row and, when gradients are asked, where they go. */
-interface UnitField extends RowLayout {
+/** A field read by unit: its scratch row, and how rows and gradients move between it and the tensors. */
+interface UnitField {
   readonly name: string;
   readonly spec: FieldSpec;
-  readonly data: TensorData;
   readonly row: Float64Array;
-  /** The unit's gradient row, and the tensor or sum it is written or added to. */
-  readonly own: Float64Array | undefined;
-  readonly out: Float64Array | Float32Array | undefined;
+  /** Fills the row with the unit's entries. */
+  load(unit: number): void;
+  /** Writes the unit's own gradient row, times a factor; absent where none is asked. */
+  readonly store: ((unit: number, factor: number) => void) | undefined;
 }
 
 /**
@@ -22,7 +22,6 @@ interface UnitField extends RowLayout {
  */
 export class Pass {
   private readonly batch: BoundBatch<object>;
-  private readonly units: Units;
   private readonly fields: UnitField[] = [];
   private readonly sums: Record<string, Float64Array> = {};
   private readonly gradients: Readonly<Record<string, Tensor>> | undefined;
@@ -41,7 +40,6 @@ export class Pass {
     gradients?: Readonly<Record<string, Tensor>>,
   ) {
     this.batch = batch;
-    this.units = units;
     this.gradients = gradients;
     const classAxis = definition.alignment?.(batch.options).classAxis ?? -1;
     const rows: Record<string, Float64Array> = {};
@@ -52,12 +50,19 @@ export class Pass {
       if (out && spec.gradient === "shared") this.sums[name] = new Float64Array(out.length);
       if (!given || spec.read === "whole" || spec.holds === "indices") continue;
       const layout = rowLayout(spec, given.shape, batch.unitShape, classAxis);
+      const place = placement(layout, spec.read === "source" ? units.source : undefined);
       const row = new Float64Array(layout.length);
       rows[name] = row;
-      if (out && spec.gradient === "row") own[name] = new Float64Array(layout.length);
-      if (out && layout.isShared) this.sums[name] = new Float64Array(out.length);
-      const target = layout.isShared ? this.sums[name] : out;
-      this.fields.push({ name, spec, data: given.data, row, own: own[name], out: target, ...layout });
+      const load = loader(given.data, row, place, layout.stride);
+      let store: UnitField["store"];
+      if (out && spec.gradient === "row") {
+        own[name] = new Float64Array(layout.length);
+        if (layout.isShared) this.sums[name] = new Float64Array(out.length);
+        store = layout.isShared
+          ? adder(own[name], this.sums[name]!, place)
+          : writer(own[name], out, place, layout.stride);
+      }
+      this.fields.push({ name, spec, row, load, store });
     }
     const note = (code: string, unit: number, message: string, field?: string) => this.note(code, unit, message, field);
     this.math = definition.open(batch, { rows, own, sums: this.sums, isLive, note });
@@ -65,11 +70,11 @@ export class Pass {
 
   /** The loss of a unit. @throws `value` where a field leaves its domain */
   loss(unit: number): number {
-    for (const { name, spec, data, row, stride, base } of this.fields) {
-      const start = base(spec.read === "source" ? this.units.source(unit) : unit);
-      if (data instanceof BigInt64Array) for (let k = 0; k < row.length; k++) row[k] = Number(data[start + k * stride]);
-      else for (let k = 0; k < row.length; k++) row[k] = data[start + k * stride]!;
-      if (spec.domain) this.checkDomain(name, spec, spec.domain, unit, row);
+    const { fields } = this;
+    for (let i = 0; i < fields.length; i++) {
+      const field = fields[i]!;
+      field.load(unit);
+      if (field.spec.domain) this.checkDomain(field, field.spec.domain, unit);
     }
     const loss = this.math.loss(unit);
     if (!Number.isFinite(loss)) this.explain(unit, loss);
@@ -78,13 +83,9 @@ export class Pass {
 
   /** Writes factor · d loss of the unit just computed. */
   spread(unit: number, factor: number): void {
+    const { fields } = this;
     this.math.gradient?.(unit);
-    for (const { spec, own, out, stride, base, isShared } of this.fields) {
-      if (!own) continue;
-      const start = base(spec.read === "source" ? this.units.source(unit) : unit);
-      if (isShared) out![start]! += own[0]! * factor;
-      else for (let k = 0; k < own.length; k++) out![start + k * stride] = own[k]! * factor;
-    }
+    for (let i = 0; i < fields.length; i++) fields[i]!.store?.(unit, factor);
     this.math.addShared?.(unit, factor);
   }
 
@@ -122,7 +123,7 @@ export class Pass {
     this.note("non-finite-loss", unit, `a unit that counts has the loss ${loss}`);
   }
 
-  private checkDomain(field: string, spec: FieldSpec, domain: Domain, unit: number, row: Float64Array): void {
+  private checkDomain({ name: field, spec, row }: UnitField, domain: Domain, unit: number): void {
     const { has, words } = domains[domain];
     for (let k = 0; k < row.length; k++) {
       const value = row[k]!;
@@ -148,3 +149,51 @@ const domains: Record<Domain, { has(value: number): boolean; words: string }> = 
   nonNegative: { has: (value) => value >= 0 && value < Number.POSITIVE_INFINITY, words: "a finite number, at least 0" },
   positive: { has: (value) => value > 0 && value < Number.POSITIVE_INFINITY, words: "a finite number above 0" },
 };
+
+/** Where a unit's row begins; undefined where row and unit have one number, which is most of the time. */
+type Placement = ((unit: number) => number) | undefined;
+
+function placement(
+  { length, stride, isShared, base }: RowLayout,
+  source: ((unit: number) => number) | undefined,
+): Placement {
+  if (source) return (unit) => base(source(unit));
+  return length === 1 && stride === 1 && !isShared ? undefined : base;
+}
+
+function loader(data: TensorData, row: Float64Array, place: Placement, stride: number): (unit: number) => void {
+  if (data instanceof BigInt64Array) {
+    return (unit) => {
+      const start = place ? place(unit) : unit;
+      for (let k = 0; k < row.length; k++) row[k] = Number(data[start + k * stride]);
+    };
+  }
+  if (!place) {
+    return (unit) => {
+      row[0] = data[unit]!;
+    };
+  }
+  return (unit) => {
+    const start = place(unit);
+    for (let k = 0; k < row.length; k++) row[k] = data[start + k * stride]!;
+  };
+}
+
+function writer(own: Float64Array, out: Float64Array | Float32Array, place: Placement, stride: number) {
+  if (!place) {
+    return (unit: number, factor: number) => {
+      out[unit] = own[0]! * factor;
+    };
+  }
+  return (unit: number, factor: number) => {
+    const start = place(unit);
+    for (let k = 0; k < own.length; k++) out[start + k * stride] = own[k]! * factor;
+  };
+}
+
+/** For an entry that several units share: their gradients add up in float64 before they are rounded. */
+function adder(own: Float64Array, sum: Float64Array, place: Placement) {
+  return (unit: number, factor: number) => {
+    sum[place ? place(unit) : unit]! += own[0]! * factor;
+  };
+}

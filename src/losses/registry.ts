@@ -1,8 +1,9 @@
-import { type ContractInput, readContract } from "../contract/index.js";
-import { closest, LosswrightError } from "../errors/index.js";
+import { type ContractInput, contractVersion, readContract } from "../contract/index.js";
+import { closest, LosswrightError, rejectUnknown } from "../errors/index.js";
 import * as all from "./all.js";
 import type { LossDefinition } from "./definition.js";
 import type { Objective } from "./objective.js";
+import { type WeightedPart, type WeightedSum, type WeightedSumContract, weightedSum } from "./weighted-sum.js";
 
 interface AnyFactory {
   from(options: object, reduction: object): Objective;
@@ -19,7 +20,7 @@ const planned = [
   ..."expectedCost brier ordinal linearCrossEntropy klDivergence jensenShannon distillation clip".split(" "),
   ..."sigLip ntXent supervisedContrastive triplet pairContrastive cosineEmbedding angularMargin".split(" "),
   ..."pairwiseLogistic marginRanking listNet listMle rankingSoftmax lambdaRank approxNdcg dpo kto".split(" "),
-  ..."orpo simPo cpo policyGradient unlikelihood ctc rnnTransducer linearChainCrf weightedSum".split(" "),
+  ..."orpo simPo cpo policyGradient unlikelihood ctc rnnTransducer linearChainCrf".split(" "),
 ];
 
 /** The names of all objectives of this version. */
@@ -43,9 +44,34 @@ export function definitionOf(name: string): LossDefinition<object> {
  * @throws `contract` for what is no contract, `unknown` for a name that nothing answers to, `unsupported` for an
  * objective that this version lacks, `option` and `reduction` for values out of range
  */
-export function objectiveFrom(contract: ContractInput): Objective {
+export function objectiveFrom(contract: WeightedSumContract): WeightedSum<Readonly<Record<string, WeightedPart>>>;
+export function objectiveFrom(contract: ContractInput): Objective;
+export function objectiveFrom(contract: ContractInput | WeightedSumContract) {
+  if (isWeightedSum(contract)) return weightedSumFrom(contract);
   const { objective, options, reduction } = readContract(contract);
   return factoryOf(objective).from(options, reduction);
+}
+
+function isWeightedSum(contract: ContractInput | WeightedSumContract): contract is WeightedSumContract {
+  return typeof contract === "object" && contract?.objective === "weightedSum" && "parts" in contract;
+}
+
+function weightedSumFrom(contract: WeightedSumContract) {
+  rejectUnknown("weightedSum", "key", contract, ["objective", "parts", "version"]);
+  const { parts, version = contractVersion } = contract;
+  if (version !== contractVersion || typeof parts !== "object" || parts === null) {
+    throw new LosswrightError({
+      code: "contract",
+      where: "weightedSum",
+      found: JSON.stringify({ parts, version })?.slice(0, 80) ?? "nothing",
+      expected: '{ "objective": "weightedSum", "parts": { name: { "contract", "weight" } }, "version": 1 }',
+    });
+  }
+  const made = Object.entries(parts).map(([name, part]) => {
+    rejectUnknown("weightedSum", `key of the part ${name}`, part ?? {}, ["contract", "weight"]);
+    return [name, { objective: objectiveFrom(part?.contract as ContractInput), weight: part.weight }] as const;
+  });
+  return weightedSum(Object.fromEntries(made));
 }
 
 function factoryOf(name: string): AnyFactory {

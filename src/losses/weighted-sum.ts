@@ -1,0 +1,239 @@
+import { type Contract, canonicalText, inWords, type Json } from "../contract/index.js";
+import { LosswrightError, rejectUnknown } from "../errors/index.js";
+import { type Denominator, ExactSum, type MergeOptions, type Note, Tally, type TallyJson } from "../tally/index.js";
+import type { Tensor } from "../tensor/index.js";
+import type { AnyBatch } from "./batch.js";
+import type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
+
+/** A part of a weighted sum: an objective and the finite factor of its value. */
+export interface WeightedPart<O extends PartObjective = PartObjective> {
+  readonly objective: O;
+  readonly weight: number;
+}
+
+/** Any objective, whatever its batch; a part's own type is kept where it is known. */
+// biome-ignore lint/suspicious/noExplicitAny: a batch type stands where only its own objective reads it
+type PartObjective = Objective<any, any>;
+
+type Parts = Readonly<Record<string, WeightedPart>>;
+type BatchOf<O> = O extends Objective<infer Batch, string> ? Batch : never;
+
+/** One batch a part, by name. */
+export type WeightedBatch<P extends Parts> = { readonly [Name in keyof P]: BatchOf<P[Name]["objective"]> };
+
+/** The contract of a weighted sum: those of its parts, with their weights. */
+export interface WeightedSumContract {
+  readonly objective: "weightedSum";
+  readonly parts: { readonly [name: string]: { readonly contract: Contract; readonly weight: number } };
+  readonly version: number;
+}
+
+/** The value of a weighted sum, and everything each part was made of. */
+export interface WeightedEvaluation<Name extends string> {
+  /** Σ weight · value of the part, the exact sum of the rounded products, rounded once. */
+  readonly value: number;
+  /** Each part's own evaluation, to be logged apart. */
+  readonly parts: Readonly<Record<Name, Evaluation>>;
+  readonly tally: WeightedTally;
+  readonly notes: readonly Note[];
+}
+
+export interface WeightedEvaluationWithGradients<Name extends string> extends WeightedEvaluation<Name> {
+  readonly parts: Readonly<Record<Name, EvaluationWithGradients>>;
+  /** By part and field, of the weighted sum: weight · d value of the part. A tensor read by two parts has one in each. */
+  readonly gradients: Readonly<Record<Name, Readonly<Record<string, Tensor>>>>;
+}
+
+/** Options of one call, given by part where they are about a part. */
+export interface WeightedCallOptions<Name extends string> {
+  readonly denominator?: Readonly<Partial<Record<Name, number | Denominator>>>;
+  readonly scale?: number;
+  readonly into?: Readonly<Partial<Record<Name, CallOptions["into"]>>>;
+}
+
+/** The tallies of the parts, merged part by part. */
+export class WeightedTally {
+  constructor(readonly parts: Readonly<Record<string, Tally>>) {}
+
+  /** Exact, associative and commutative. @throws `merge` where part names or contracts differ */
+  merge(other: WeightedTally, options: MergeOptions = {}): WeightedTally {
+    const names = Object.keys(this.parts);
+    sameNames("tally", names, other.parts);
+    return new WeightedTally(
+      Object.fromEntries(names.map((name) => [name, this.parts[name]!.merge(other.parts[name]!, options)])),
+    );
+  }
+
+  toJSON(): { readonly parts: Readonly<Record<string, TallyJson>> } {
+    return { parts: Object.fromEntries(Object.entries(this.parts).map(([name, tally]) => [name, tally.toJSON()])) };
+  }
+
+  /** @throws `argument` for anything that `toJSON` does not write */
+  static fromJSON(json: { readonly parts: Readonly<Record<string, TallyJson>> }): WeightedTally {
+    if (typeof json?.parts !== "object" || json.parts === null) {
+      throw new LosswrightError({
+        code: "argument",
+        where: "WeightedTally.fromJSON",
+        field: "parts",
+        found: inWords(json),
+        expected: "the JSON of a weighted tally: one tally a part",
+      });
+    }
+    return new WeightedTally(
+      Object.fromEntries(Object.entries(json.parts).map(([name, tally]) => [name, Tally.fromJSON(tally)])),
+    );
+  }
+}
+
+/**
+ * A weighted sum of objectives: value = Σ_i weight_i · (numerator_i / denominator_i).
+ *
+ * Every part keeps its own units, denominator and tally, so parts are logged apart, merge exactly over any split, and
+ * are divided once each; only their values are added. A weight may be negative (an entropy bonus) or 0 (log only).
+ *
+ * @example
+ * const objective = weightedSum({
+ *   policy: { objective: policyGradient(), weight: 1 },
+ *   value: { objective: huber({ delta: 10 }), weight: 0.5 },
+ * });
+ * objective.valueAndGradients({ policy: { … }, value: { … } });
+ *
+ * @throws `argument` for no part at all, a part that is no objective, or a weight that is no finite number
+ */
+export function weightedSum<const P extends Parts>(parts: P): WeightedSum<P> {
+  return new WeightedSum(parts);
+}
+
+/** What {@link weightedSum} returns. */
+export class WeightedSum<P extends Parts> {
+  readonly name = "weightedSum";
+  readonly contract: WeightedSumContract;
+  private readonly parts: P;
+  private readonly names: readonly (keyof P & string)[];
+
+  constructor(parts: P) {
+    const wrong = (field: string, found: string, expected: string) =>
+      new LosswrightError({ code: "argument", where: "weightedSum", field, found, expected });
+    if (typeof parts !== "object" || parts === null || Object.keys(parts).length === 0) {
+      throw wrong("parts", inWords(parts), "{ name: { objective, weight }, … }, at least one");
+    }
+    for (const [name, part] of Object.entries(parts)) {
+      rejectUnknown("weightedSum", "key of a part", part ?? {}, ["objective", "weight"]);
+      const { objective, weight } = part ?? {};
+      if (typeof objective?.valueAndGradients !== "function" || !objective.definition) {
+        throw wrong(`${name}.objective`, inWords(objective), "an objective with a denominator of its own");
+      }
+      if (typeof weight !== "number" || !Number.isFinite(weight)) {
+        throw wrong(`${name}.weight`, inWords(weight), "a finite number");
+      }
+    }
+    this.parts = parts;
+    this.names = Object.keys(parts).sort();
+    const contracts = this.names.map((name) => {
+      const { objective, weight } = parts[name]!;
+      return [name, { contract: objective.contract as Contract, weight }] as const;
+    });
+    this.contract = { objective: "weightedSum", parts: Object.fromEntries(contracts), version: 1 };
+  }
+
+  /** The weighted value over a batch a part. Throws what the parts' objectives throw. */
+  evaluate(batch: WeightedBatch<P>): WeightedEvaluation<keyof P & string> {
+    this.checkBatch(batch);
+    return this.combine((name) => this.parts[name]!.objective.evaluate(batch[name] as AnyBatch));
+  }
+
+  /** The weighted value and its gradient, by part and field. */
+  valueAndGradients(
+    batch: WeightedBatch<P>,
+    call: WeightedCallOptions<keyof P & string> = {},
+  ): WeightedEvaluationWithGradients<keyof P & string> {
+    this.checkBatch(batch);
+    rejectUnknown(this.name, "call option", call, ["denominator", "scale", "into"]);
+    const { denominator = {}, scale = 1, into = {} } = call as WeightedCallOptions<string>;
+    for (const byPart of [denominator, into]) rejectUnknown(this.name, "part", byPart, this.names);
+    const combined = this.combine((name) => {
+      const { objective, weight } = this.parts[name]!;
+      return objective.valueAndGradients(batch[name] as AnyBatch, {
+        scale: weight * scale,
+        ...(denominator[name] !== undefined && { denominator: denominator[name] }),
+        ...(into[name] && { into: into[name] }),
+      }) as EvaluationWithGradients;
+    });
+    const gradients = Object.fromEntries(this.names.map((name) => [name, combined.parts[name].gradients]));
+    return { ...combined, gradients: gradients as WeightedEvaluationWithGradients<keyof P & string>["gradients"] };
+  }
+
+  /** The undivided tallies of the parts. */
+  tally(batch: WeightedBatch<P>): WeightedTally {
+    this.checkBatch(batch);
+    return new WeightedTally(
+      Object.fromEntries(this.names.map((name) => [name, this.parts[name]!.objective.tally(batch[name] as AnyBatch)])),
+    );
+  }
+
+  /** What divides each part, to be merged over the parts of a step before the backward pass. */
+  denominator(batch: WeightedBatch<P>): Readonly<Record<keyof P & string, Denominator>> {
+    this.checkBatch(batch);
+    const entries = this.names.map((name) => [name, this.parts[name]!.objective.denominator(batch[name] as AnyBatch)]);
+    return Object.fromEntries(entries) as Record<keyof P & string, Denominator>;
+  }
+
+  /** One division a part, then the weighted sum. @throws `merge` for a tally of other parts */
+  value(tally: WeightedTally): number {
+    sameNames("value", this.names, tally.parts);
+    return this.weigh((name) => this.parts[name]!.objective.value(tally.parts[name]!));
+  }
+
+  /** The contract in words. */
+  describe(): string {
+    const parts = this.names.map(
+      (name) => `${this.parts[name]!.weight} times ${name} (${this.parts[name]!.objective.describe()})`,
+    );
+    return `the sum of ${parts.join(" and ")}; each part is divided by its own denominator`;
+  }
+
+  private combine<E extends Evaluation>(evaluate: (name: keyof P & string) => E) {
+    const parts = Object.fromEntries(this.names.map((name) => [name, evaluate(name)])) as Record<keyof P & string, E>;
+    const tallies = Object.fromEntries(this.names.map((name) => [name, parts[name].tally]));
+    const notes = this.names.flatMap((name) =>
+      parts[name].notes.map((note) => ({ ...note, message: `${name}: ${note.message}` })),
+    );
+    return { value: this.weigh((name) => parts[name].value), parts, tally: new WeightedTally(tallies), notes };
+  }
+
+  private weigh(read: (name: keyof P & string) => number): number {
+    const sum = new ExactSum();
+    for (const name of this.names) {
+      const { weight } = this.parts[name]!;
+      // A part that is logged only cannot spoil the sum.
+      if (weight !== 0) sum.add(weight * read(name));
+    }
+    return sum.value;
+  }
+
+  private checkBatch(batch: object): void {
+    rejectUnknown(this.name, "part", batch ?? {}, this.names);
+    for (const name of this.names) {
+      if ((batch as Record<string, unknown>)?.[name] !== undefined) continue;
+      throw new LosswrightError({
+        code: "missing-field",
+        where: this.name,
+        field: name,
+        found: `batches for ${Object.keys(batch ?? {}).join(", ") || "no part"}`,
+        expected: `one batch a part: ${this.names.join(", ")}`,
+      });
+    }
+  }
+}
+
+function sameNames(where: string, names: readonly string[], parts: Readonly<Record<string, Tally>>): void {
+  const theirs = Object.keys(parts).sort();
+  if (canonicalText([...names].sort() as Json) === canonicalText(theirs as Json)) return;
+  throw new LosswrightError({
+    code: "merge",
+    where: `weightedSum: ${where}`,
+    field: "parts",
+    found: theirs.join(", ") || "no parts",
+    expected: [...names].sort().join(", "),
+  });
+}
