@@ -341,7 +341,7 @@ const fields: Refusal[] = [
     () => crossEntropy().evaluate({ ...batch, logits: wrong({ ...logits, data: new Float64Array(2) }) }),
     "argument",
     "logits",
-    /6|\[2, 3\]/,
+    /a tensor/,
   ],
   ["no tensor to split", () => splitNextToken(wrong([[1, 2]])), "argument", "ids", /tensor/],
 ];

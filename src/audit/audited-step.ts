@@ -23,6 +23,8 @@ export interface Declared {
   readonly value: number;
   readonly numerator: number;
   readonly denominator: number;
+  /** The counted weight or number of groups, whatever divides. */
+  readonly count: number;
   /** Each part's share of the gradient of the value. */
   readonly gradients: readonly Gradients[];
   /** What each part counts. */
@@ -34,14 +36,14 @@ export interface AuditedStep {
   readonly record: StepRecord;
   readonly objective: Objective;
   readonly parts: readonly AuditedPart[];
-  /** Reported gradients of each part; undefined where none were recorded. */
+  /** Reported gradients of each part, of the fields that have one; undefined where a part recorded none. */
   readonly reported: readonly Gradients[] | undefined;
   /** Undefined where the fields contradict the contract, with the reason. */
   readonly declared: Declared | undefined;
   readonly contradiction: LosswrightError | undefined;
-  /** |declared − reported| / |reported|. */
+  /** |declared − reported| / |reported|; in what float32 resolves where the loss is smaller than that. */
   readonly lossError: number;
-  /** ‖declared − reported‖ / ‖reported‖ over all gradients; undefined where none were recorded. */
+  /** ‖declared − reported‖ / ‖reported‖ over all gradients, likewise; undefined where none were recorded. */
   readonly gradientError: number | undefined;
   /** Contracts and aggregations that reproduce what was reported, simplest first. */
   readonly explanations: readonly Explanation[];
@@ -50,6 +52,12 @@ export interface AuditedStep {
 /** How far apart two float32 computations of one loss, and of one gradient, may lie. */
 export const lossTolerance = 2e-5;
 export const gradientTolerance = 2e-3;
+
+/**
+ * What float32 code resolves in the loss of a unit and in an entry of its gradient: both are differences of numbers of
+ * size one and more. For logits [40, 0, −3] it reports 0 where the truth is 4e−18, and nothing is wrong.
+ */
+const resolution = 2 ** -23;
 
 /** Whether the reported numbers are those of the contract. */
 export function agrees({ lossError, gradientError }: AuditedStep): boolean {
@@ -66,10 +74,8 @@ export function agrees({ lossError, gradientError }: AuditedStep): boolean {
 export function openStep(record: StepRecord, { search = true } = {}): AuditedStep {
   const objective = objectiveFrom(record.intended as unknown as ContractInput);
   const parts = partsOf(record);
-  const withGradients = parts.every((part) => Object.keys(part.reported.gradients).length > 0);
-  const reported = withGradients ? parts.map((part) => new Gradients(part.reported.gradients)) : undefined;
-  const base = { record, objective, parts, reported };
-  const unknown = { lossError: Number.NaN, gradientError: undefined, explanations: [] };
+  const base = { record, objective, parts };
+  const unknown = { reported: undefined, lossError: Number.NaN, gradientError: undefined, explanations: [] };
   let declared: Declared;
   try {
     declared = declare(record, objective, parts);
@@ -77,26 +83,43 @@ export function openStep(record: StepRecord, { search = true } = {}): AuditedSte
     if (!(error instanceof LosswrightError)) throw error;
     return { ...base, ...unknown, declared: undefined, contradiction: error };
   }
-  const lossError = record.reported.loss === null ? 0 : relative(declared.value, record.reported.loss);
-  const gradientError = reported && Gradients.distance(reported, declared.gradients);
-  const step = { ...base, declared, contradiction: undefined, lossError, gradientError, explanations: [] };
+  const reported = comparable(parts, declared);
+  const loss = record.reported.loss;
+  const lossError = loss === null ? 0 : relative(declared.value, loss, resolution / lossTolerance);
+  const { count, denominator } = declared;
+  const resolved = denominator === 0 ? 0 : (resolution * Math.sqrt(count)) / denominator;
+  const gradientError =
+    reported && Gradients.distance(reported, declared.gradients, resolved / gradientTolerance);
+  const step = { ...base, reported, declared, contradiction: undefined, lossError, gradientError, explanations: [] };
   return search ? { ...step, explanations: explain(step) } : step;
 }
 
-/** |found − wanted| / |wanted|; 0 where both are the same, not finite numbers included. */
-export function relative(found: number, wanted: number): number {
+/** |found − wanted| / |wanted|, or over `least` where that is more; 0 where both are the same, NaN included. */
+export function relative(found: number, wanted: number, least = Number.MIN_VALUE): number {
   if (Object.is(found, wanted) || found === wanted) return 0;
-  return Math.abs(found - wanted) / Math.max(Math.abs(wanted), Number.MIN_VALUE);
+  return Math.abs(found - wanted) / Math.max(Math.abs(wanted), least);
+}
+
+/** The reported gradients that stand beside a declared one. */
+function comparable(parts: readonly AuditedPart[], { gradients }: Declared): readonly Gradients[] | undefined {
+  const reported = parts.map((part, i) => new Gradients(part.reported.gradients).like(gradients[i]!));
+  return reported.some((own) => own.isEmpty) ? undefined : reported;
 }
 
 function partsOf(record: StepRecord): readonly AuditedPart[] {
   if (!record.parts.length) {
     return [{ batch: record.fields!, reported: record.reported, context: record.context, rank: 0 }];
   }
-  return record.parts.map(({ fields, reported, context }) => {
-    const rank = context.rank ?? 0;
-    return { batch: fields, reported, context, rank };
-  });
+  // As many ranks as parts, and no part that says its own: each is a rank.
+  const { ranks } = record.context;
+  const unsaid = record.parts.every(({ context }) => context.rank === undefined && context.microBatch === undefined);
+  const each = unsaid && ranks === record.parts.length;
+  return record.parts.map(({ fields, reported, context }, i) => ({
+    batch: fields,
+    reported,
+    context,
+    rank: context.rank ?? (each ? i : 0),
+  }));
 }
 
 function declare(record: StepRecord, objective: Objective, parts: readonly AuditedPart[]): Declared {
@@ -110,6 +133,7 @@ function declare(record: StepRecord, objective: Objective, parts: readonly Audit
     value: objective.value(whole),
     numerator: whole.numerator,
     denominator: whole.denominator.value,
+    count: whole.denominator.count,
     gradients: parts.map(({ batch }) => gradientsOf(objective, batch, whole.denominator)),
     tallies,
   };
@@ -125,6 +149,7 @@ function declareJoined(objective: Objective, parts: readonly AuditedPart[]): Dec
     value: whole.value,
     numerator: whole.numerator,
     denominator: whole.denominator,
+    count: whole.tally.denominator.count,
     gradients: pieces.map((piece) => new Gradients(piece)),
     tallies: batches.map((batch) => objective.tally(batch)),
   };

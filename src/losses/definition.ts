@@ -2,7 +2,7 @@ import type { OptionSpecs, UnitKind } from "../contract/index.js";
 import type { Role, TensorData } from "../tensor/index.js";
 
 /** A set of numbers that a field's values lie in. */
-export type Domain = "finite" | "unitInterval" | "nonNegative" | "positive" | "sign";
+export type Domain = "finite" | "unitInterval" | "nonNegative" | "positive" | "aboveMinusOne" | "sign";
 
 /**
  * A tensor an objective reads: what it holds, its shape, and how its gradient comes about.
@@ -32,8 +32,11 @@ export interface FieldSpec {
   readonly broadcasts?: readonly ("scalar" | "lastOne" | "row")[];
   /** Of a `mask` over members of a unit (list items, elements of a sample): whether one of the units' shape is taken too. */
   readonly orUnits?: boolean;
-  /** Where its values may lie. Live units are checked; NaN in a field with a gradient gives NaN and a note instead. */
-  readonly domain?: Domain;
+  /**
+   * Where its values may lie, or how that follows from the options. Live units are checked; NaN in a field with a
+   * gradient gives NaN and a note instead.
+   */
+  readonly domain?: Domain | ((options: never) => Domain | undefined);
   /** Of indices: the axis they count along, so that `index` checks their range. */
   readonly indexes?: string;
   /** Whether the option `classAxis` says where its last named axis lies. */
@@ -140,4 +143,9 @@ export interface LossDefinition<Options extends object> {
 /** Whether a unit's loss depends on the other units of its batch, under these options. */
 export function couplesBatch<Options extends object>({ couples = false }: LossDefinition<Options>, options: Options) {
   return typeof couples === "function" ? couples(options) : couples;
+}
+
+/** Where the values of a field may lie under these options. */
+export function domainOf({ domain }: FieldSpec, options: object): Domain | undefined {
+  return typeof domain === "function" ? domain(options as never) : domain;
 }

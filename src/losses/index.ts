@@ -1,13 +1,15 @@
 export { type AnyBatch, commonFields } from "./batch.js";
 export { defineLoss, type ObjectiveFactory } from "./define-loss.js";
-export type {
-  BatchView,
-  Documentation,
-  FieldSpec,
-  LossDefinition,
-  RowMath,
-  UnitRules,
-  Workspace,
+export {
+  type BatchView,
+  type Domain,
+  type Documentation,
+  domainOf,
+  type FieldSpec,
+  type LossDefinition,
+  type RowMath,
+  type UnitRules,
+  type Workspace,
 } from "./definition.js";
 export { describeReduction } from "./describe.js";
 export type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";

@@ -2,13 +2,14 @@ import { LosswrightError } from "../errors/index.js";
 import type { Note } from "../tally/index.js";
 import { formatShape, placeOf, type Tensor, type TensorData } from "../tensor/index.js";
 import { type BoundBatch, type RowLayout, rowLayout } from "./batch.js";
-import type { Domain, FieldSpec, LossDefinition, RowMath } from "./definition.js";
+import { type Domain, domainOf, type FieldSpec, type LossDefinition, type RowMath } from "./definition.js";
 import type { Units } from "./units.js";
 
 /** A field read by unit: its scratch row, and how rows and gradients move between it and the tensors. */
 interface UnitField {
   readonly name: string;
   readonly spec: FieldSpec;
+  readonly domain: Domain | undefined;
   readonly row: Float64Array;
   /** Fills the row with the unit's entries. */
   load(unit: number): void;
@@ -62,7 +63,7 @@ export class Pass {
           ? adder(own[name], this.sums[name]!, place)
           : writer(own[name], out, place, layout.stride);
       }
-      this.fields.push({ name, spec, row, load, store });
+      this.fields.push({ name, spec, domain: domainOf(spec, batch.options), row, load, store });
     }
     const note = (code: string, unit: number, message: string, field?: string) => this.note(code, unit, message, field);
     this.math = definition.open(batch, { rows, own, sums: this.sums, isLive, note });
@@ -74,7 +75,7 @@ export class Pass {
     for (let i = 0; i < fields.length; i++) {
       const field = fields[i]!;
       field.load(unit);
-      if (field.spec.domain) this.checkDomain(field, field.spec.domain, unit);
+      if (field.domain) this.checkDomain(field, field.domain, unit);
     }
     const loss = this.math.loss(unit);
     if (!Number.isFinite(loss)) this.explain(unit, loss);
@@ -148,6 +149,7 @@ const domains: Record<Domain, { has(value: number): boolean; words: string }> = 
   unitInterval: { has: (value) => value >= 0 && value <= 1, words: "a number in [0, 1]" },
   nonNegative: { has: (value) => value >= 0 && value < Number.POSITIVE_INFINITY, words: "a finite number, at least 0" },
   positive: { has: (value) => value > 0 && value < Number.POSITIVE_INFINITY, words: "a finite number above 0" },
+  aboveMinusOne: { has: (value) => value > -1 && value < Number.POSITIVE_INFINITY, words: "a finite number above -1" },
 };
 
 /** Where a unit's row begins; undefined where row and unit have one number, which is most of the time. */

@@ -73,7 +73,7 @@ describe("tensor", () => {
     expect(() => tensor([1, 2, 3], [2, 2])).toThrow(expect.objectContaining({ code: "shape" }));
   });
 
-  it.each([[[1.5]], [[-1]], [[NaN]], ["2,2"], [null]])("refuses the shape %j", (shape) => {
+  it.each([[[1.5]], [[-1]], [[NaN]], ["2,2"]])("refuses the shape %j", (shape) => {
     expect(() => tensor(new Float32Array(2), shape as never)).toThrow(expect.objectContaining({ code: "shape" }));
   });
 });

@@ -17,7 +17,7 @@ import {
   type Reduction,
   tensor,
 } from "../../src/index.js";
-import { definitionOf, type FieldSpec, type LossDefinition } from "../../src/losses/index.js";
+import { type Domain, definitionOf, domainOf, type FieldSpec, type LossDefinition } from "../../src/losses/index.js";
 import { dataOf, placeOf, sizeOf, type Tensor, view } from "../../src/tensor/index.js";
 import { hints } from "./hints.js";
 import { Random } from "./random.js";
@@ -193,10 +193,11 @@ function drawField(
     return integers(shape, entry, random);
   }
   if (spec.scalarOption) return random.between(0.2, 1.5);
-  return reals(shape, () => drawReal(spec, random), wishes.dtype ?? random.pick(["float64", "float32"]));
+  const domain = domainOf(spec, options);
+  return reals(shape, () => drawReal(domain, random), wishes.dtype ?? random.pick(["float64", "float32"]));
 }
 
-function drawReal({ domain }: FieldSpec, random: Random): number {
+function drawReal(domain: Domain | undefined, random: Random): number {
   switch (domain) {
     case "unitInterval":
       return random.chance(0.4) ? random.integer(0, 1) : random.between(0, 1);
@@ -204,6 +205,8 @@ function drawReal({ domain }: FieldSpec, random: Random): number {
       return random.chance(0.2) ? 0 : random.between(0, 1);
     case "positive":
       return random.between(0.1, 3);
+    case "aboveMinusOne":
+      return random.between(-0.9, 3);
     default:
       return random.real(2);
   }

@@ -32,11 +32,13 @@ export const accumulation: Check = {
 
 /** The reported number spelled out: "0.5496 = (1.1589 + 0.4590) / 2: a mean of means." */
 export function arithmetic({ record, parts }: AuditedStep, { aggregation, sums }: Explanation): string {
-  const reported = short(record.reported.loss!);
+  const { loss } = record.reported;
   const means = sums.map(({ numerator, denominator }) => (denominator === 0 ? 0 : numerator / denominator));
   const spelled = (numbers: readonly number[]) =>
     numbers.length <= 8 ? numbers.map(short).join(" + ") : `${short(numbers[0]!)} + … ${numbers.length} in all`;
-  const article = /^[aeiou]/.test(aggregation) ? "an" : "a";
+  if (loss === null) return `The gradient is that of ${inWords(aggregation)}.`;
+  if (aggregation.includes("(loss)")) return `Loss and gradient follow two rules: ${aggregation}.`;
+  const reported = short(loss);
   if (aggregation === "mean of means") {
     return `${reported} = (${spelled(means)}) / ${parts.length}: a mean of means.`;
   }
@@ -44,9 +46,11 @@ export function arithmetic({ record, parts }: AuditedStep, { aggregation, sums }
   if (aggregation === "sum of sums") {
     return `${reported} = ${spelled(sums.map(({ numerator }) => numerator))}: a sum of sums, divided by nothing.`;
   }
-  return aggregation.includes("(loss)")
-    ? `Loss and gradient follow two rules: ${aggregation}.`
-    : `${reported} is ${article} ${aggregation}.`;
+  return `${reported} is ${inWords(aggregation)}.`;
+}
+
+function inWords(aggregation: string): string {
+  return `${aggregation.startsWith("whole") ? "the" : "a"} ${aggregation}`;
 }
 
 /** How to count the units that the contract averages over, in PyTorch. */

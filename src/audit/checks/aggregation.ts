@@ -1,5 +1,5 @@
 import type { AuditedStep } from "../audited-step.js";
-import { agrees } from "../audited-step.js";
+import { agrees, lossTolerance } from "../audited-step.js";
 import type { Explanation } from "../explain/explain.js";
 import type { Evidence } from "../finding.js";
 import { short } from "../numbers.js";
@@ -12,22 +12,34 @@ export function explanationAbout(step: AuditedStep, about: Explanation["about"])
 }
 
 /** "84.4968 / 219 = 0.3858, but 0.5496 was reported". */
-export function mismatch({ declared, record }: AuditedStep): string {
+export function mismatch({ declared, record, lossError }: AuditedStep): string {
   const { numerator, denominator, value } = declared!;
-  return `${short(numerator)} / ${short(denominator)} = ${short(value)}, but ${short(record.reported.loss!)} was reported.`;
+  const own = `${short(numerator)} / ${short(denominator)} = ${short(value)}`;
+  const { loss } = record.reported;
+  if (loss === null) return `${own}; no loss was reported, and the gradient is not that of this one.`;
+  if (lossError <= lossTolerance) return `${own} was reported, but the gradient is not that of this loss.`;
+  return `${own}, but ${short(loss)} was reported.`;
 }
 
 /** "It reproduces loss and gradient to 2e-7. 0.5496 is 42 % too high." */
 export function reproduction({ declared, record }: AuditedStep, { relativeError, gradientError }: Explanation): string {
-  const reported = record.reported.loss!;
-  const percent = (100 * (reported - declared!.value)) / Math.abs(declared!.value);
+  const { loss } = record.reported;
   const error = Math.max(relativeError, gradientError ?? 0);
-  const what = gradientError === undefined ? "the loss (no gradients were recorded)" : "loss and gradient";
-  const off =
-    Math.abs(percent) < 0.05
-      ? ""
-      : ` ${short(reported)} is ${Math.abs(percent).toPrecision(2)} % too ${percent > 0 ? "high" : "low"}.`;
-  return `It reproduces ${what} to ${error.toExponential(0)}.${off}`;
+  const what =
+    loss === null
+      ? "the gradient"
+      : gradientError === undefined
+        ? "the loss (no gradients were recorded)"
+        : "loss and gradient";
+  const how = error === 0 ? "exactly" : `to ${error.toExponential(0)}`;
+  return `It reproduces ${what} ${how}.${loss === null ? "" : howFarOff(loss, declared!.value)}`;
+}
+
+function howFarOff(reported: number, declared: number): string {
+  const percent = (100 * (reported - declared)) / Math.abs(declared);
+  if (!Number.isFinite(percent) || Math.abs(percent) < 0.05) return "";
+  const size = Number(Math.abs(percent).toPrecision(2));
+  return ` ${short(reported)} is ${size} % too ${percent > 0 ? "high" : "low"}.`;
 }
 
 /** The numbers every finding about a denominator rests on. */
@@ -36,7 +48,7 @@ export function evidenceOf(step: AuditedStep, explanation: Explanation): Evidenc
   const { factors, lengthRatio, degrees } = comparison(step);
   return {
     declared: value,
-    reported: step.record.reported.loss!,
+    reported: step.record.reported.loss ?? "not recorded",
     numerator,
     denominator,
     relativeError: explanation.relativeError,
@@ -49,7 +61,7 @@ export function evidenceOf(step: AuditedStep, explanation: Explanation): Evidenc
 /** What the wrong gradient does, in words; empty where none was recorded. */
 export function harmOf(step: AuditedStep, partWord: string, unitWord: string): string {
   const { factors, lengthRatio, degrees } = comparison(step);
-  if (!factors || lengthRatio === undefined) return "";
+  if (!factors || lengthRatio === undefined || !Number.isFinite(lengthRatio)) return "";
   const parts: string[] = [];
   const usable = factors
     .map((factor, i) => ({ factor, i }))

@@ -14,15 +14,12 @@ export const distributedDenominator: Check = {
   inspect(step) {
     const explanation = explanationAbout(step, "ranks");
     if (!explanation) return [];
-    const local = explanation.aggregation.startsWith("rank");
     return [
       {
         check: "distributed-denominator",
         severity: "error",
         message: mismatch(step),
-        why: `${arithmetic(step, explanation)} ${
-          local ? "Each rank divides by its own count." : "The engine's average over ranks divides once more."
-        } ${reproduction(step, explanation)}`,
+        why: `${arithmetic(step, explanation)} ${causeOf(explanation.aggregation)} ${reproduction(step, explanation)}`,
         harm: harmOf(step, "part", unitWord(step)),
         evidence: { ...evidenceOf(step, explanation), aggregation: explanation.aggregation, parts: step.parts.length },
         fix: "reduce the count over all ranks first, and undo the engine's average:\ndist.all_reduce(count)\nloss = loss_sum * dist.get_world_size() / count",
@@ -30,3 +27,10 @@ export const distributedDenominator: Check = {
     ];
   },
 };
+
+function causeOf(aggregation: string): string {
+  if (/rank (mean|sum)/.test(aggregation)) return "Each rank divides by its own count.";
+  return aggregation.includes("times the number of ranks")
+    ? "The loss is multiplied by the number of ranks, and nothing averages over them."
+    : "The engine's average over ranks divides once more.";
+}

@@ -88,11 +88,22 @@ export function aggregations(parts: readonly PartSums[]): readonly Aggregation[]
       apply: (sums) => divided(whole(sums), ranks),
     },
     {
+      name: "whole, times the number of ranks",
+      about: "ranks",
+      apply: (sums) => divided(whole(sums), 1 / ranks),
+    },
+    {
       name: "mean of sums over ranks",
       about: "ranks",
       apply: (sums) => divided(sumOfSums(sums), ranks),
     },
   ];
   // With one part a rank, a mean of means is a rank mean.
-  return ranks === count ? [right, ...perRank, ...perPart.slice(2, 3)] : [right, ...perRank, ...perPart];
+  if (ranks === count) return [right, ...perRank, ...perPart.slice(2, 3)];
+  const both: Aggregation = {
+    name: "sum of means, averaged over ranks",
+    about: "parts",
+    apply: (sums) => divided(sumOfMeans(sums), ranks),
+  };
+  return [right, ...perRank, ...perPart, both];
 }

@@ -39,7 +39,9 @@ type Unexplained = Omit<AuditedStep, "explanations">;
 export function explain(step: Unexplained): readonly Explanation[] {
   const { declared, objective, record } = step;
   const loss = record.reported.loss;
-  if (!declared || loss === null || !Number.isFinite(loss) || !Number.isFinite(declared.value)) return [];
+  if (!declared || !Number.isFinite(declared.value)) return [];
+  // Loss or gradient alone can be explained too; with neither there is nothing to explain.
+  if (loss === null ? !step.reported : !Number.isFinite(loss)) return [];
   if (step.reported && !step.reported.every((gradients) => gradients.isFinite)) return [];
   // Pieces of rows or of a coupled batch are not tallies of their own: only the whole can be set against the report.
   if (record.context.splitAxis === "sequence" && step.parts.length > 1) return [];
@@ -66,12 +68,15 @@ class Search {
   private readonly found: Explanation[] = [];
   private readonly bases = new Map<string, Base>();
   private readonly step: Unexplained;
-  private readonly loss: number;
+  /** Null where none was recorded: the gradient alone decides. */
+  private readonly loss: number | null;
   private readonly reportedSquare: number;
+  private readonly declaredSums: readonly PartSums[];
 
-  constructor(step: Unexplained, loss: number) {
+  constructor(step: Unexplained, loss: number | null) {
     this.step = step;
     this.loss = loss;
+    this.declaredSums = this.sumsOf(step.objective.reduction).sums;
     this.reportedSquare = step.reported?.reduce((sum, gradients) => sum + gradients.dot(gradients), 0) ?? 0;
   }
 
@@ -80,16 +85,17 @@ class Search {
     const { sums, base } = this.sumsOf(reduction);
     for (const aggregation of aggregations(sums)) {
       if (typeof reduction.divideBy === "object" && aggregation.about !== "none") continue;
-      this.judge(reduction, words, about, aggregation.name, aggregation.about, sums, aggregation.apply(sums), base);
+      const aboutParts = about === "reduction" && this.isHarmless(aggregation) ? "none" : aggregation.about;
+      this.judge(reduction, words, about, aggregation.name, aboutParts, sums, aggregation.apply(sums), base);
     }
   }
 
   /** Tries one aggregation for the loss and another for the gradient: a number logged otherwise than it is trained. */
   tryApart(reduction: Reduction): void {
     const { sums, base } = this.sumsOf(reduction);
-    if (!base.along || this.found.some(({ fits }) => fits)) return;
+    if (this.loss === null || !base.along || this.found.some(({ fits }) => fits)) return;
     const each = aggregations(sums).map((aggregation) => ({ aggregation, result: aggregation.apply(sums) }));
-    const byLoss = each.find(({ result }) => relative(result.loss, this.loss) <= lossTolerance);
+    const byLoss = each.find(({ result }) => this.lossError(result.loss) <= lossTolerance);
     const byGradient = each.find(({ result }) => this.gradientError(result.factors, base)! <= gradientTolerance);
     if (!byLoss || !byGradient) return;
     const name = `${byLoss.aggregation.name} (loss), ${byGradient.aggregation.name} (gradient)`;
@@ -129,7 +135,7 @@ class Search {
     { loss, factors }: Aggregated,
     base: Base,
   ): void {
-    const relativeError = relative(loss, this.loss);
+    const relativeError = this.lossError(loss);
     const gradientError = this.gradientError(factors, base);
     if (!Number.isFinite(relativeError)) return;
     this.found.push({
@@ -144,6 +150,21 @@ class Search {
       factors,
       sums,
     });
+  }
+
+  private lossError(loss: number): number {
+    return this.loss === null ? 0 : relative(loss, this.loss);
+  }
+
+  /** Whether an aggregation gives the declared value on these parts: equal micro-batches may well be averaged. */
+  private isHarmless(aggregation: Aggregation): boolean {
+    const [right] = aggregations(this.declaredSums);
+    const [mine, wanted] = [aggregation, right!].map(({ apply }) => apply(this.declaredSums)) as [Aggregated, Aggregated];
+    const pulls = (part: number) => relative(mine.factors[part]!, wanted.factors[part]!) <= gradientTolerance;
+    return (
+      relative(mine.loss, wanted.loss) <= lossTolerance &&
+      this.declaredSums.every(({ denominator }, part) => denominator === 0 || pulls(part))
+    );
   }
 
   private sumsOf(reduction: Reduction): { sums: PartSums[]; base: Base } {

@@ -8,6 +8,10 @@ export class Gradients {
     this.fields = fields;
   }
 
+  get isEmpty(): boolean {
+    return Object.keys(this.fields).length === 0;
+  }
+
   get isFinite(): boolean {
     return Object.values(this.fields).every(({ data }) => {
       for (let i = 0; i < data.length; i++) if (!Number.isFinite(Number(data[i]))) return false;
@@ -32,8 +36,8 @@ export class Gradients {
     return new Gradients(Object.fromEntries(names.map((name) => [name, this.fields[name]!])));
   }
 
-  /** ‖reported − computed‖ / ‖reported‖ over all parts; ‖computed‖ decides where nothing was reported but zeros. */
-  static distance(reported: readonly Gradients[], computed: readonly Gradients[]): number {
+  /** ‖reported − computed‖ / ‖reported‖ over all parts, or over `least` where that is more. */
+  static distance(reported: readonly Gradients[], computed: readonly Gradients[], least: number): number {
     let gap = 0;
     let length = 0;
     for (const [i, mine] of reported.entries()) {
@@ -48,6 +52,6 @@ export class Gradients {
       }
     }
     if (gap === 0) return 0;
-    return Math.sqrt(gap / Math.max(length, Number.MIN_VALUE));
+    return Math.sqrt(gap) / Math.max(Math.sqrt(length), least, Number.MIN_VALUE);
   }
 }

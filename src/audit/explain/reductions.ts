@@ -41,8 +41,7 @@ export function reductionCandidates(
   const constant = (value: number, words: string) => {
     if (value > 0 && !constants.has(value)) constants.set(value, words);
   };
-  constant(1, "nothing at all: a plain sum");
-  if (counted < 1) constant(1, "a count clamped at 1");
+  constant(1, counted < 1 ? "a count clamped at 1" : "nothing at all: a plain sum");
   const shapes = batches.map((batch) => unitShapeOf(objective, batch));
   const sumOver = (size: (shape: readonly number[]) => number) => shapes.reduce((sum, shape) => sum + size(shape), 0);
   constant(sumOver(sizeOf), `all ${units}, those left out included`);

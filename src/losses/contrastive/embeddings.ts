@@ -8,6 +8,7 @@ const smallestNorm = 1e-12;
  * divisor is a constant and dL/dx = g / 1e−12.
  */
 export class Embeddings {
+  readonly count: number;
   readonly width: number;
   private readonly rows: Float64Array;
   /** The divisor of each row; undefined when rows are taken as they are. */
@@ -17,6 +18,7 @@ export class Embeddings {
   private readonly touched: Uint8Array;
 
   constructor(data: Float64Array | Float32Array, count: number, width: number, normalize: boolean) {
+    this.count = count;
     this.width = width;
     this.rows = Float64Array.from(data);
     this.touched = new Uint8Array(count);
@@ -64,7 +66,7 @@ export class Embeddings {
 }
 
 /** ‖x‖ without overflow or underflow on the way: entries are scaled by the largest first where that matters. */
-function normOf(data: Float64Array, start: number, width: number): number {
+export function normOf(data: Float64Array, start: number, width: number): number {
   let sum = 0;
   for (let d = start; d < start + width; d++) sum += data[d]! * data[d]!;
   if (sum > 1e-280 && sum < 1e280) return Math.sqrt(sum);

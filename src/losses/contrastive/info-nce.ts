@@ -1,10 +1,11 @@
 import { choiceOption, eitherOption, flagOption, numberOption } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
-import { formatShape, type Tensor, type Unlabeled } from "../../tensor/index.js";
+import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
 import type { BatchView } from "../definition.js";
-import { SoftmaxRow } from "../softmax-row.js";
 import { Embeddings } from "./embeddings.js";
+import { checkIncluded, excludeMaskField, includedPairs } from "./exclusion.js";
+import { KeySearch, MutualSearch, type Positives } from "./key-search.js";
 
 /** Options of {@link infoNce}. */
 export interface InfoNceOptions {
@@ -113,15 +114,7 @@ export const infoNce = /*#__PURE__*/ defineLoss<InfoNceOptions, InfoNceBatch, "q
       gradient: "none",
       optional: true,
     },
-    excludeMask: {
-      meaning: "1 where a key is no negative of a row",
-      holds: "flags",
-      roles: ["mask"],
-      shape: ["B", "M"],
-      read: "whole",
-      gradient: "none",
-      optional: true,
-    },
+    excludeMask: excludeMaskField("B", "M"),
     temperature: {
       meaning: 'a learned temperature, for temperature: "field"',
       holds: "reals",
@@ -145,7 +138,7 @@ export const infoNce = /*#__PURE__*/ defineLoss<InfoNceOptions, InfoNceBatch, "q
   units(batch) {
     checkPairing(batch);
     const positives = positivesOf(batch);
-    return { present: (unit) => positives(unit).length > 0 };
+    return { present: (unit) => positives.count(unit) > 0 };
   },
   open(batch, work) {
     const { normalize, symmetric } = batch.options;
@@ -154,46 +147,29 @@ export const infoNce = /*#__PURE__*/ defineLoss<InfoNceOptions, InfoNceBatch, "q
     if (!(temperature > 0 && temperature < Number.POSITIVE_INFINITY)) throw badTemperature(batch, temperature);
     const queries = new Embeddings(batch.reals("queries"), rows, width, normalize);
     const keys = new Embeddings(batch.reals("keys"), columns, width, normalize);
-    const excluded = batch.has("excludeMask") ? batch.flag("excludeMask") : () => false;
+    const reads = includedPairs(batch, columns);
+    const scale = (similarity: number) => similarity / temperature;
     const positives = positivesOf(batch);
-    const onlyOne = [0];
-    const toKeys: Direction = {
-      from: queries,
-      to: keys,
-      pair: (i, j) => !excluded(i * columns + j),
-      positives,
-      share: symmetric ? 0.5 : 1,
-      scores: new Float64Array(columns),
-      softmax: new SoftmaxRow(columns),
+    const search = symmetric
+      ? new MutualSearch({ queries, keys, reads, scale })
+      : new KeySearch({ queries, keys, positives, reads, scale });
+    const label = batch.has("labels") ? batch.index("labels") : (unit: number) => unit;
+    const checkPositives = (unit: number) => {
+      if (!batch.has("positiveMask")) checkIncluded(batch, reads, unit, label(unit));
+      else for (let j = 0; j < columns; j++) if (positives.has(unit, j)) checkIncluded(batch, reads, unit, j);
     };
-    const toQueries: Direction = {
-      from: keys,
-      to: queries,
-      pair: (j, i) => !excluded(i * columns + j),
-      positives: (unit) => {
-        onlyOne[0] = unit;
-        return onlyOne;
-      },
-      share: 0.5,
-      scores: new Float64Array(rows),
-      softmax: new SoftmaxRow(rows),
-    };
-    const directions = symmetric ? [toKeys, toQueries] : [toKeys];
     if (!batch.has("labels") && !batch.has("positiveMask") && columns > rows && columns % rows === 0) {
       const message = `row i is paired with key i of ${columns} keys for ${rows} queries; on rank r of a gather give labels i + r · ${rows}`;
       work.note("paired-by-row", 0, message, "labels");
     }
     return {
       loss(unit) {
-        let loss = 0;
-        for (const direction of directions) loss += direction.share * lossToward(direction, unit, temperature);
-        return loss;
+        checkPositives(unit);
+        return search.loss(unit);
       },
       addShared(unit, factor) {
-        for (const direction of directions) {
-          const share = factor * direction.share;
-          work.sums.temperature![0]! += addToward(direction, unit, share, temperature);
-        }
+        // The scale is 1/τ, so d/dτ = −(d/d log scale) / τ.
+        work.sums.temperature![0]! -= search.addGradients(unit, factor) / temperature;
       },
       finish() {
         queries.writeGradient(work.sums.queries!);
@@ -203,91 +179,17 @@ export const infoNce = /*#__PURE__*/ defineLoss<InfoNceOptions, InfoNceBatch, "q
   },
 });
 
-/** One direction of the search: a row of `from` looks for its positives among the rows of `to`. */
-interface Direction {
-  readonly from: Embeddings;
-  readonly to: Embeddings;
-  /** Whether a pair is read at all. */
-  pair(row: number, column: number): boolean;
-  /** Ascending. */
-  positives(row: number): readonly number[];
-  readonly share: number;
-  readonly scores: Float64Array;
-  readonly softmax: SoftmaxRow;
-}
-
-function lossToward(
-  { from, to, pair, positives, scores, softmax }: Direction,
-  row: number,
-  temperature: number,
-): number {
-  for (let j = 0; j < scores.length; j++) {
-    scores[j] = pair(row, j) ? from.dot(row, to, j) / temperature : Number.NEGATIVE_INFINITY;
-  }
-  softmax.update(scores);
-  const found = positives(row);
-  let loss = 0;
-  for (const j of found) loss += softmax.negativeLog(j);
-  return softmax.broken ? Number.NaN : loss / found.length;
-}
-
-/** Adds a row's gradients to both sides and returns that of the temperature. */
-function addToward(direction: Direction, row: number, factor: number, temperature: number): number {
-  const { from, to, pair, positives, scores, softmax } = direction;
-  const found = positives(row);
-  let ofTemperature = 0;
-  let next = 0;
-  for (let j = 0; j < scores.length; j++) {
-    const positive = found[next] === j;
-    if (positive) next++;
-    if (!pair(row, j)) continue;
-    // p − q as (1 − q) p − q (1 − p): for a single positive nothing cancels.
-    const wanted = positive ? 1 / found.length : 0;
-    const slope = softmax.broken ? Number.NaN : (1 - wanted) * softmax.probability(j) - wanted * softmax.complement(j);
-    from.addGradient(row, (factor * slope) / temperature, to, j);
-    to.addGradient(j, (factor * slope) / temperature, from, row);
-    ofTemperature -= (slope * scores[j]!) / temperature;
-  }
-  return factor * ofTemperature;
-}
-
-/** The positives of a row, as the fields give them. */
-function positivesOf(batch: BatchView<InfoNceOptions>): (unit: number) => readonly number[] {
-  const columns = batch.sizes.M!;
+/** The positives of a row, as the fields give them; labels are not checked here. */
+function positivesOf(batch: BatchView<InfoNceOptions>): Positives {
   if (batch.has("positiveMask")) {
+    const { B: rows, M: columns } = batch.sizes as { B: number; M: number };
     const positive = batch.flag("positiveMask");
-    const lists = new Map<number, readonly number[]>();
-    return (unit) => {
-      let list = lists.get(unit);
-      if (!list) {
-        list = Array.from({ length: columns }, (_, j) => j).filter((j) => positive(unit * columns + j));
-        lists.set(unit, list);
-        for (const j of list) checkIncluded(batch, unit, j);
-      }
-      return list;
-    };
+    const counts = new Int32Array(rows);
+    for (let at = 0; at < rows * columns; at++) if (positive(at)) counts[Math.floor(at / columns)]!++;
+    return { count: (row) => counts[row]!, has: (row, key) => positive(row * columns + key) };
   }
-  const label = batch.has("labels") ? batch.index("labels") : (unit: number) => unit;
-  const one = [0];
-  return (unit) => {
-    const key = label(unit);
-    checkIncluded(batch, unit, key);
-    one[0] = key;
-    return one;
-  };
-}
-
-function checkIncluded(batch: BatchView<InfoNceOptions>, unit: number, key: number): void {
-  if (!batch.has("excludeMask") || !batch.flag("excludeMask")(unit * batch.sizes.M! + key)) return;
-  throw new LosswrightError({
-    code: "value",
-    where: batch.where,
-    field: "excludeMask",
-    found: `1 at ${formatShape([unit, key])}, the positive of row ${unit}`,
-    expected: "0 at every positive",
-    fix: "exclude false negatives only; a row that must not count gets mask 0.",
-    index: [unit, key],
-  });
+  const label = batch.has("labels") ? batch.integer("labels") : (row: number) => row;
+  return { count: () => 1, has: (row, key) => label(row) === key };
 }
 
 function checkPairing(batch: BatchView<InfoNceOptions>): void {
