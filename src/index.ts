@@ -23,6 +23,7 @@ export type {
   Objective,
   ObjectiveFactory,
 } from "./losses/index.js";
+export { type Likelihood, likelihoods, type TargetType } from "./losses/likelihoods.js";
 export { objectiveFrom, objectiveNames } from "./losses/registry.js";
 export {
   type WeightedBatch,

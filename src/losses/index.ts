@@ -2,8 +2,8 @@ export { type AnyBatch, commonFields } from "./batch.js";
 export { defineLoss, type ObjectiveFactory } from "./define-loss.js";
 export {
   type BatchView,
-  type Domain,
   type Documentation,
+  type Domain,
   domainOf,
   type FieldSpec,
   type LossDefinition,
@@ -12,5 +12,6 @@ export {
   type Workspace,
 } from "./definition.js";
 export { describeReduction } from "./describe.js";
+export { type Likelihood, likelihoodOf, likelihoods, type TargetType } from "./likelihoods.js";
 export type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
 export { definitionOf, objectiveFrom, objectiveNames } from "./registry.js";

@@ -1,0 +1,73 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { rolldown } from "rolldown";
+import { afterAll, describe, expect, it } from "vitest";
+
+const root = join(import.meta.dirname, "..");
+const folder = mkdtempSync(join(tmpdir(), "losswright-browser-"));
+const chromium = ["chromium", "chromium-browser", "google-chrome"].find((name) => {
+  try {
+    execFileSync(name, ["--version"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+});
+if (!chromium)
+  console.log("skipped: the browser tests, since no Chromium is on the path (Debian: apt install chromium)");
+
+/** Runs objectives and prints one hash over the bits of their values and gradients. */
+const script = `
+import { binaryCrossEntropy, crossEntropy, huber, infoNce, tensor } from ${JSON.stringify(join(root, "dist/index.js"))};
+let hash = 0xcbf29ce484222325n;
+const mix = (numbers) => {
+  for (const word of new BigUint64Array(Float64Array.from(numbers).buffer)) hash = BigInt.asUintN(64, (hash ^ word) * 0x100000001b3n);
+};
+let state = 1;
+const draw = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2147483648 - 1;
+const reals = (count, scale) => Float64Array.from({ length: count }, () => scale * draw());
+const add = ({ value, gradients }) => {
+  mix([value]);
+  for (const name of Object.keys(gradients).sort()) mix(gradients[name].data);
+};
+for (const scale of [1, 30, 700]) {
+  const labels = tensor(Int32Array.from({ length: 200 }, (_, i) => i % 10));
+  add(crossEntropy({ labelSmoothing: 0.1, zLoss: 0.01, logitSoftCap: 50 }).valueAndGradients({ logits: tensor(reals(2000, scale), [200, 10]), labels }));
+  add(crossEntropy().valueAndGradients({ logits: tensor(reals(2000, scale), [200, 10]), labels }));
+  add(binaryCrossEntropy({ posWeight: 3 }).valueAndGradients({ logits: tensor(reals(500, scale)), targets: tensor(reals(500, 1).map(Math.abs)) }));
+  add(huber().valueAndGradients({ predictions: tensor(reals(500, scale)), targets: tensor(reals(500, scale)) }));
+  add(infoNce({ symmetric: true }).valueAndGradients({ queries: tensor(reals(320, scale), [20, 16]), keys: tensor(reals(320, scale), [20, 16]) }));
+}
+export const result = hash.toString(16);
+`;
+
+async function bundle(): Promise<string> {
+  const entry = join(folder, "entry.js");
+  writeFileSync(entry, script);
+  const build = await rolldown({ input: entry, platform: "browser", logLevel: "silent" });
+  const { output } = await build.generate({ format: "iife", name: "page" });
+  return output[0].code;
+}
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the library in a browser", () => {
+  it.skipIf(!chromium)("gives the same bits as in Node, value and gradients", async () => {
+    const code = await bundle();
+    const here = new Function(`${code}; return page.result;`)() as string;
+    const page = join(folder, "page.html");
+    writeFileSync(
+      page,
+      `<!doctype html><body><script>${code}; document.body.textContent = "hash " + page.result;</script>`,
+    );
+    const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"];
+    const profile = `--user-data-dir=${join(folder, "profile")}`;
+    const shown = execFileSync(chromium!, [...flags, profile, "--dump-dom", `file://${page}`], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    expect(shown).toContain(`hash ${here}`);
+  });
+});
