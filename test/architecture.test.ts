@@ -19,6 +19,7 @@ const table: Readonly<Record<string, readonly string[] | typeof everything>> = {
   sequence: ["tensor"],
   losses: ["tensor", "tally", "contract", "kernels", "sequence"],
   metrics: ["tensor", "tally", "contract", "kernels", "sequence", "losses"],
+  decisions: ["tensor"],
   group: ["tally", "tensor", "losses"],
   io: ["tensor", "tally", "contract", "losses"],
   audit: ["tensor", "tally", "contract", "losses", "metrics", "sequence", "io"],
@@ -28,7 +29,7 @@ const table: Readonly<Record<string, readonly string[] | typeof everything>> = {
 const forEveryone = ["errors", "numerics"];
 
 /** The part that a browser runs: no folder of it knows Node. */
-const core = [...forEveryone, "tensor", "tally", "contract", "sequence", "losses", "metrics"];
+const core = [...forEveryone, "tensor", "tally", "contract", "sequence", "losses", "metrics", "decisions"];
 
 interface Import {
   /** Path inside src, with slashes. */

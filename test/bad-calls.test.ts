@@ -61,7 +61,7 @@ const options: Refusal[] = [
     /"constant"/,
   ],
   ["onEmpty of a word", () => crossEntropy(wrong({ onEmpty: "skip" })), "reduction", "onEmpty", /zero, nan or throw/],
-  ["null options", () => crossEntropy(wrong(null)), "argument", undefined, /options/],
+  ["null options", () => crossEntropy(wrong(null)), "argument", "options", /options|object/],
 ];
 
 const call = (given: unknown) => () => crossEntropy().valueAndGradients(batch, wrong(given));
@@ -207,14 +207,14 @@ const tallies: Refusal[] = [
     "a tally whose open numerators have no denominator",
     () => Tally.fromJSON({ ...json(), openNumerators: { 7: json().numerator } }),
     "argument",
-    undefined,
+    "openNumerators",
     /open|group|key/,
   ],
   [
     "a denominator whose constant is text",
     () => Denominator.fromJSON({ ...json().denominator, constant: wrong("x") }),
     "argument",
-    undefined,
+    "constant",
     /constant|number/,
   ],
   [

@@ -288,9 +288,12 @@ describe.each(names)("%s: nothing counted", (name) => {
       });
     });
 
-    it.skipIf(definitionOf(name).couples)("decides over a batch of no rows", () => {
-      forAll(name, (found) => check(withOnEmpty(found), takeAlong(found, 0, [])));
-    });
+    // Fields of a coupled objective that are no rows of units (its keys) would not shrink with them.
+    if (!definitionOf(name).couples) {
+      it("decides over a batch of no rows", () => {
+        forAll(name, (found) => check(withOnEmpty(found), takeAlong(found, 0, [])));
+      });
+    }
   });
 });
 
@@ -332,7 +335,8 @@ describe.each(names)("%s: huge and tiny inputs", (name) => {
         const scaled: Record<string, AnyBatch[string]> = { ...batch };
         for (const [field, spec] of Object.entries(objective.definition.fields)) {
           const value = scaled[field];
-          if (typeof value !== "object" || spec.holds !== "reals" || spec.scalarOption || domainOf(spec, options)) continue;
+          if (typeof value !== "object" || spec.holds !== "reals" || spec.scalarOption || domainOf(spec, options))
+            continue;
           const extreme = () => random.pick([size, -size, 0, random.real(1) * size]);
           scaled[field] = ofDtype("float64", Array.from({ length: value.data.length }, extreme), value.shape);
         }

@@ -6,7 +6,7 @@ import { type Denominator, type Tally, total } from "../tally/index.js";
 import type { Tensor } from "../tensor/index.js";
 import { type Explanation, explain } from "./explain/explain.js";
 import { Gradients } from "./explain/gradients.js";
-import { joinAlongTime, splitAlongTime } from "./join.js";
+import { joinAlongTime, masksOfPieces, splitAlongTime } from "./join.js";
 
 /** A micro-batch, rank or shard of the step, or the step itself when it was recorded whole. */
 export interface AuditedPart {
@@ -57,7 +57,7 @@ export const gradientTolerance = 2e-3;
  * What float32 code resolves in the loss of a unit and in an entry of its gradient: both are differences of numbers of
  * size one and more. For logits [40, 0, −3] it reports 0 where the truth is 4e−18, and nothing is wrong.
  */
-const resolution = 2 ** -23;
+const resolution = 1.2e-7;
 
 /** Whether the reported numbers are those of the contract. */
 export function agrees({ lossError, gradientError }: AuditedStep): boolean {
@@ -88,8 +88,7 @@ export function openStep(record: StepRecord, { search = true } = {}): AuditedSte
   const lossError = loss === null ? 0 : relative(declared.value, loss, resolution / lossTolerance);
   const { count, denominator } = declared;
   const resolved = denominator === 0 ? 0 : (resolution * Math.sqrt(count)) / denominator;
-  const gradientError =
-    reported && Gradients.distance(reported, declared.gradients, resolved / gradientTolerance);
+  const gradientError = reported && Gradients.distance(reported, declared.gradients, resolved / gradientTolerance);
   const step = { ...base, reported, declared, contradiction: undefined, lossError, gradientError, explanations: [] };
   return search ? { ...step, explanations: explain(step) } : step;
 }
@@ -142,7 +141,8 @@ function declare(record: StepRecord, objective: Objective, parts: readonly Audit
 /** Pieces of the same rows: a label's score may lie in the piece before, so the rows are put together first. */
 function declareJoined(objective: Objective, parts: readonly AuditedPart[]): Declared {
   const batches = parts.map(({ batch }) => batch);
-  const whole = objective.valueAndGradients(joinAlongTime(batches));
+  const joined = joinAlongTime(batches);
+  const whole = objective.valueAndGradients(joined);
   const pieces = splitAlongTime(whole.gradients, batches);
   return {
     contract: objective.contract,
@@ -151,7 +151,7 @@ function declareJoined(objective: Objective, parts: readonly AuditedPart[]): Dec
     denominator: whole.denominator,
     count: whole.tally.denominator.count,
     gradients: pieces.map((piece) => new Gradients(piece)),
-    tallies: batches.map((batch) => objective.tally(batch)),
+    tallies: masksOfPieces(joined, batches).map((mask) => objective.tally({ ...joined, mask })),
   };
 }
 

@@ -1,18 +1,12 @@
 import { LosswrightError } from "../errors/index.js";
 import type { AnyBatch } from "../losses/index.js";
-import { dataOf, formatShape, isTensor, sizeOf, type Tensor, view } from "../tensor/index.js";
+import { dataOf, formatShape, isTensor, sameShape, sizeOf, type Tensor, view } from "../tensor/index.js";
 
 /** One batch from pieces of the same rows, cut along axis 1. @throws `shape` where the pieces do not fit */
 export function joinAlongTime(pieces: readonly AnyBatch[]): AnyBatch {
-  const names = Object.keys(pieces[0]!);
+  const names = [...new Set(pieces.flatMap((piece) => Object.keys(piece)))];
   return Object.fromEntries(
-    names.map((name) => [
-      name,
-      joinField(
-        name,
-        pieces.map((piece) => piece[name]),
-      ),
-    ]),
+    names.map((name) => [name, runsAlongTime(name, pieces) ? joinField(name, pieces) : sharedField(name, pieces)]),
   );
 }
 
@@ -21,41 +15,83 @@ export function splitAlongTime(
   gradients: Readonly<Record<string, Tensor>>,
   pieces: readonly AnyBatch[],
 ): Record<string, Tensor>[] {
-  const from: Record<string, number> = {};
-  return pieces.map((piece) =>
-    Object.fromEntries(
-      Object.entries(gradients).map(([name, whole]) => {
-        const like = piece[name];
-        if (!isTensor(like) || like.shape.length < 2) return [name, whole];
-        const start = from[name] ?? 0;
-        from[name] = start + like.shape[1]!;
-        return [name, cut(whole, start, like.shape[1]!)];
-      }),
-    ),
-  );
+  let start = 0;
+  return pieces.map((piece) => {
+    const [from, length] = [start, lengthOf(piece)];
+    start += length;
+    return Object.fromEntries(
+      Object.entries(gradients).map(([name, whole]) => [
+        name,
+        runsAlongTime(name, pieces) ? cut(whole, from, length) : whole,
+      ]),
+    );
+  });
 }
 
-function joinField(name: string, values: readonly (Tensor | number | undefined)[]): Tensor | number | undefined {
-  const first = values[0];
-  if (!isTensor(first) || first.shape.length < 2) return first;
-  const tensors = values as readonly Tensor[];
+/** For each piece, the mask of the joined batch that leaves its own positions. */
+export function masksOfPieces(joined: AnyBatch, pieces: readonly AnyBatch[]): Tensor[] {
+  const [rows, length] = [rowsOf(joined), lengthOf(joined)];
+  const given = joined.mask as Tensor | undefined;
+  const everyPosition = given?.data.length === rows * length;
+  let start = 0;
+  return pieces.map((piece) => {
+    const end = start + lengthOf(piece);
+    const flags = dataOf("bool", rows * length);
+    for (let row = 0; row < rows; row++) {
+      for (let at = row * length + start; at < row * length + end; at++) {
+        flags[at] = Number(given?.data[everyPosition ? at : row] ?? 1);
+      }
+    }
+    start = end;
+    return view(flags, [rows, length], "mask", "bool");
+  });
+}
+
+function rowsOf(batch: AnyBatch): number {
+  const timed = Object.keys(batch).find((name) => runsAlongTime(name, [batch]));
+  return timed === undefined ? 0 : (batch[timed] as Tensor).shape[0]!;
+}
+
+/** How many positions of its rows a piece holds: the longest axis 1 of its fields. */
+function lengthOf(piece: AnyBatch): number {
+  return Math.max(0, ...Object.values(piece).map((value) => (isTensor(value) ? (value.shape[1] ?? 0) : 0)));
+}
+
+/** Whether a field has an entry a position in every piece; one of `[B]` or `[B, 1]` has an entry a row. */
+function runsAlongTime(name: string, pieces: readonly AnyBatch[]): boolean {
+  return pieces.every((piece) => {
+    const value = piece[name];
+    return isTensor(value) && value.shape.length > 1 && value.shape[1] === lengthOf(piece);
+  });
+}
+
+/** A field of the rows, the same in every piece. */
+function sharedField(name: string, pieces: readonly AnyBatch[]): Tensor | number | undefined {
+  const values = pieces.map((piece) => piece[name]);
+  const [first] = values;
+  if (values.every((value) => isSame(value, first))) return first;
+  throw misfit(name, values, "one entry a position, or the same in every piece");
+}
+
+function isSame(left: Tensor | number | undefined, right: Tensor | number | undefined): boolean {
+  if (!isTensor(left) || !isTensor(right)) return Object.is(left, right);
+  const sameKind = left.dtype === right.dtype && sameShape(left.shape, right.shape);
+  return sameKind && left.data.every((entry, i) => Object.is(entry, right.data[i]));
+}
+
+function misfit(field: string, values: readonly (Tensor | number | undefined)[], expected: string): LosswrightError {
+  const shown = values.map((value) => (isTensor(value) ? formatShape(value.shape) : String(value ?? "nothing")));
+  return new LosswrightError({ code: "shape", where: "step", field, found: shown.join(" and "), expected });
+}
+
+function joinField(name: string, pieces: readonly AnyBatch[]): Tensor {
+  const tensors = pieces.map((piece) => piece[name] as Tensor);
+  const first = tensors[0]!;
   const [rows, , ...rest] = first.shape;
   const fits = tensors.every(
-    (t) =>
-      isTensor(t) &&
-      t.dtype === first.dtype &&
-      t.shape[0] === rows &&
-      formatShape(t.shape.slice(2)) === formatShape(rest),
+    ({ dtype, shape }) => dtype === first.dtype && shape[0] === rows && sameShape(shape.slice(2), rest),
   );
-  if (!fits) {
-    throw new LosswrightError({
-      code: "shape",
-      where: "step",
-      field: name,
-      found: tensors.map((t) => (isTensor(t) ? formatShape(t.shape) : "nothing")).join(" and "),
-      expected: "pieces of the same rows, cut along axis 1",
-    });
-  }
+  if (!fits) throw misfit(name, tensors, "pieces of the same rows, cut along axis 1");
   const inner = sizeOf(rest);
   const length = tensors.reduce((sum, t) => sum + t.shape[1]!, 0);
   const data = dataOf(first.dtype, rows! * length * inner);

@@ -1,6 +1,8 @@
-/** A number as a table shows it: four decimals where they tell something, whole numbers whole. */
+/** A number as a table shows it, in ten characters at most: whole numbers whole, four decimals where they tell something. */
 export function short(value: number): string {
-  if (!Number.isFinite(value) || Number.isInteger(value)) return String(value);
+  if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
-  return size >= 1e-3 && size < 1e7 ? value.toFixed(4) : value.toExponential(3);
+  if (Number.isInteger(value) && size < 1e9) return String(value);
+  if (size >= 1e-3 && size < 1e7) return size < 1e4 ? value.toFixed(4) : value.toPrecision(8);
+  return value.toExponential(3);
 }

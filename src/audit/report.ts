@@ -37,12 +37,14 @@ export function report(audit: StepAudit, paint: Paint, previous?: StepAudit): st
 function headline(step: AuditedStep, paint: Paint, previous?: AuditedStep): string[] {
   const { record, objective, parts } = step;
   const same = previous && contractText(previous) === contractText(step) && previous.parts.length === parts.length;
+  const name = plain(record.name);
   const counted = `${parts.length} ${partWord(step) === "rank" ? "ranks" : partWord(step) === "part" ? "parts" : "micro-batches"}`;
   const what = [record.context.task ?? record.context.phase, parts.length > 1 ? `one step in ${counted}` : undefined];
-  const told = same ? "the same step and contract" : what.filter(Boolean).join("; ") || objective.name;
-  const gap = " ".repeat(Math.max(2, 20 - record.name.length));
-  const lines = hanging(`${record.name}${gap}`, told, 20).map((line, i) =>
-    i === 0 ? line.replace(record.name, paint.bold(record.name)) : line,
+  const own = what.filter(Boolean).join("; ") || objective.name;
+  const told = !same ? own : isSameStep(step, previous) ? "the same step and contract" : `${own}; the same contract`;
+  const gap = " ".repeat(Math.max(2, 20 - name.length));
+  const lines = hanging(`${name}${gap}`, told, 20).map((line, i) =>
+    i === 0 ? `${paint.bold(name)}${line.slice(name.length)}` : line,
   );
   return same ? lines : [...lines, ...hanging("  declared: ", objective.describe(), 12)];
 }
@@ -70,7 +72,7 @@ function table(step: AuditedStep): string[] {
       short(numerator),
       denominator.value === 0 ? "-" : short(numerator / denominator.value),
       reported.loss === null ? "-" : short(reported.loss),
-      ...(factor === undefined ? [] : [Number.isNaN(factor) ? "-" : `${factor.toFixed(3)}x${size(factor)}`]),
+      ...(factor === undefined ? [] : [pull(factor)]),
     ];
   });
   const whole = [
@@ -83,14 +85,19 @@ function table(step: AuditedStep): string[] {
   ];
   const all = [head, ...rows, whole];
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
+  const room = width - 2 - widths.reduce((sum, each) => sum + each, 0);
+  const gap = " ".repeat(Math.max(1, Math.min(3, Math.floor(room / (head.length - 1)))));
   return all.map((row) =>
-    `  ${row.map((cell, column) => (column === 5 ? cell : cell.padStart(widths[column]!))).join("   ")}`.trimEnd(),
+    `  ${row.map((cell, column) => (column === 5 ? cell : cell.padStart(widths[column]!))).join(gap)}`.trimEnd(),
   );
 }
 
-function size(factor: number): string {
-  if (Math.abs(factor - 1) < 0.005) return "";
-  return factor > 1 ? ", too large" : ", too small";
+/** "3.650x, too large". */
+function pull(factor: number): string {
+  if (!Number.isFinite(factor)) return "-";
+  const times = `${Math.abs(factor) < 1e4 ? factor.toFixed(3) : factor.toExponential(1)}x`;
+  if (Math.abs(factor - 1) < 0.005) return times;
+  return `${times}, too ${factor > 1 ? "large" : "small"}`;
 }
 
 const marks = { error: "WRONG", warning: "DOUBT", note: "NOTE" };
@@ -113,33 +120,56 @@ function clean(step: AuditedStep, paint: Paint): string[] {
   const { declared, record, lossError } = step;
   const { factors } = comparison(step);
   const { numerator, denominator, value } = declared!;
-  const loss = record.reported.loss === null ? "no loss was reported" : `reported (${lossError.toExponential(0)})`;
-  const mean = factors?.filter(Number.isFinite).reduce((sum, x, _, all) => sum + x / all.length, 0);
-  const gradient =
-    mean === undefined
-      ? ""
-      : `; gradient factor ${mean.toFixed(3)}${factors!.length > 1 ? ` x ${factors!.length}` : ""}`;
-  const text = `${short(numerator)} / ${short(denominator)} = ${short(value)} = ${loss}${gradient}`;
+  const own = `${short(numerator)} / ${short(denominator)} = ${short(value)}`;
+  const loss = record.reported.loss === null ? ", no loss was reported" : ` = reported (${howClose(lossError)})`;
+  // A part whose declared gradient is 0 has no factor.
+  const known = factors?.filter(Number.isFinite) ?? [];
+  const mean = known.reduce((sum, x) => sum + x / known.length, 0);
+  const gradient = known.length
+    ? `; gradient factor ${mean.toFixed(3)}${known.length > 1 ? ` x ${known.length}` : ""}`
+    : "";
+  const text = `${own}${loss}${gradient}`;
   return hanging("  CLEAN  ", text, 9).map((line, i) => (i === 0 ? line.replace("CLEAN", paint.green("CLEAN")) : line));
+}
+
+function howClose(error: number): string {
+  return error === 0 ? "exactly" : error.toExponential(0);
+}
+
+/** Whether two records hold the same step, perhaps with other reports: their parts count and weigh the same. */
+function isSameStep({ declared }: AuditedStep, { declared: other }: AuditedStep): boolean {
+  if (!declared || !other) return false;
+  return declared.tallies.every(({ numerator, denominator }, i) => {
+    const there = other.tallies[i]!;
+    return Object.is(numerator, there.numerator) && denominator.value === there.denominator.value;
+  });
 }
 
 function contractText({ objective }: AuditedStep): string {
   return canonicalText(objective.contract as unknown as Json);
 }
 
-/** A label and words beside it, wrapped to 80 columns under the words. */
+/** Text of a record without what moves a terminal's cursor or changes its colors. */
+function plain(text: string): string {
+  return text.replace(/\p{Cc}+/gu, " ");
+}
+
+/** A label and words beside it, wrapped to 80 columns under the words; a word longer than a line is cut. */
 function hanging(label: string, text: string, indent: number): string[] {
   const lines: string[] = [];
+  const longest = new RegExp(`.{1,${width - indent}}`, "gu");
   let line = label;
-  let empty = true;
-  for (const word of text.split(" ")) {
-    if (!empty && line.length + 1 + word.length > width) {
-      lines.push(line);
+  let separator = "";
+  for (const word of plain(text)
+    .match(/\S+/g)
+    ?.flatMap((each) => each.match(longest)!) ?? []) {
+    if (line.length + separator.length + word.length > width) {
+      lines.push(line.trimEnd());
       line = " ".repeat(indent);
-      empty = true;
+      separator = "";
     }
-    line += empty ? word : ` ${word}`;
-    empty = false;
+    line += separator + word;
+    separator = " ";
   }
-  return [...lines, line];
+  return [...lines, line.trimEnd()];
 }

@@ -1,11 +1,11 @@
 import type { Paint } from "../audit/index.js";
-import { inWords, perOfUnit } from "../contract/index.js";
+import { inWords, type Json, optionsToJson, perOfUnit } from "../contract/index.js";
 import { commonFields, type LossDefinition } from "../losses/index.js";
 import { formatShape } from "../tensor/index.js";
 
 /** A definition as a page for a terminal. */
 export function documentation(definition: LossDefinition<object>, paint: Paint): string {
-  const { name, documentation: text, fields, unit, couples } = definition;
+  const { name, documentation: text, fields, unit } = definition;
   const options = Object.entries(definition.options as Record<string, { meaning: string; fallback: unknown }>);
   const section = (title: string, lines: readonly string[]) => [
     paint.bold(title),
@@ -33,7 +33,11 @@ export function documentation(definition: LossDefinition<object>, paint: Paint):
     ),
     ...section("Unit and denominator", [
       `a unit is one ${unit}; per: ${perOfUnit[unit].map((per) => `"${per}"`).join(", ")}; divideBy: "weight", "count" or { constant }`,
-      ...(couples ? ["the loss of a row depends on its whole batch: batches merge only as independent ones"] : []),
+      ...(couplesInWords(definition)
+        ? [
+            `the loss of a ${unit} depends on its whole batch${couplesInWords(definition) === true ? "" : " under some options"}: batches merge only as independent ones`,
+          ]
+        : []),
     ]),
     ...section("Likelihood", [`${text.likelihood.target}: ${text.likelihood.distribution}`]),
     ...section("Pitfalls", text.pitfalls),
@@ -44,15 +48,23 @@ export function documentation(definition: LossDefinition<object>, paint: Paint):
     .trimEnd();
 }
 
+/** Whether a unit's loss depends on its batch: always, never, or by an option. */
+function couplesInWords({ couples = false }: LossDefinition<object>): boolean | "by option" {
+  return typeof couples === "function" ? "by option" : couples;
+}
+
 /** A definition as JSON. */
 export function documentationToJson(definition: LossDefinition<object>): object {
-  const { name, family, unit, couples = false, documentation: text, fields } = definition;
+  const { name, family, unit, documentation: text, fields } = definition;
   const options = definition.options as Record<string, { meaning: string; accepts: string; fallback: unknown }>;
+  const defaults = optionsToJson(
+    Object.fromEntries(Object.entries(options).map(([option, { fallback }]) => [option, fallback])),
+  ) as Record<string, Json>;
   return {
     name,
     family,
     unit,
-    couples,
+    couples: couplesInWords(definition),
     ...text,
     fields: Object.fromEntries(
       Object.entries(fields).map(([field, { meaning, holds, shape, optional = false, gradient }]) => [
@@ -61,9 +73,9 @@ export function documentationToJson(definition: LossDefinition<object>): object 
       ]),
     ),
     options: Object.fromEntries(
-      Object.entries(options).map(([option, { meaning, accepts, fallback }]) => [
+      Object.entries(options).map(([option, { meaning, accepts }]) => [
         option,
-        { meaning, accepts, default: fallback },
+        { meaning, accepts, default: defaults[option] },
       ]),
     ),
   };

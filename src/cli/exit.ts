@@ -11,5 +11,7 @@ export function print(text: string): void {
 /** Says on standard error what went wrong; an error that is not ours keeps its stack. */
 export function printError(error: unknown, subject?: string): void {
   const text = error instanceof LosswrightError ? error.message : error instanceof Error ? error.stack : String(error);
-  process.stderr.write(`losswright: ${subject ? `${subject}: ` : ""}${text}\n`);
+  const line = `losswright: ${subject ? `${subject}: ` : ""}${text}`;
+  // Names out of a record may hold what moves a terminal's cursor or changes its colors.
+  process.stderr.write(`${line.replace(/[^\P{Cc}\n]/gu, " ")}\n`);
 }

@@ -1,3 +1,3 @@
 /** Errors as data with stable codes; the sentence is composed here, once, for everyone. */
 export { type ErrorCode, type ErrorDetails, LosswrightError } from "./losswright-error.js";
-export { closest, rejectUnknown } from "./near-miss.js";
+export { checkObject, closest, rejectUnknown } from "./near-miss.js";

@@ -4,12 +4,26 @@ import { LosswrightError } from "./losswright-error.js";
 /** The candidate a misspelt name most likely meant, or `undefined` when none is near. */
 export function closest(name: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let least = Math.max(1, Math.floor(name.length / 3)) + 1;
+  // Two edits are a transposition; in a name of three letters they would be another name.
+  let least = name.length < 4 ? 2 : Math.max(2, Math.floor(name.length / 3)) + 1;
   for (const candidate of candidates) {
     const edits = distance(name.toLowerCase(), candidate.toLowerCase());
     if (edits < least) [best, least] = [candidate, edits];
   }
   return best;
+}
+
+/** @throws `argument` for what is no plain object of options */
+export function checkObject(where: string, field: string, given: unknown): void {
+  if (typeof given === "object" && given !== null && !Array.isArray(given)) return;
+  throw new LosswrightError({
+    code: "argument",
+    where,
+    field,
+    found: given === null ? "null" : Array.isArray(given) ? "a list" : typeof given,
+    expected: "an object",
+    fix: "leave it out, or write { … }.",
+  });
 }
 
 /**

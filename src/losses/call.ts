@@ -1,5 +1,5 @@
 import { inWords } from "../contract/index.js";
-import { LosswrightError, rejectUnknown } from "../errors/index.js";
+import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
 import { dataOf, formatShape, isTensor, sameShape, type Tensor, view } from "../tensor/index.js";
 import type { BoundBatch } from "./batch.js";
 import type { FieldSpec } from "./definition.js";
@@ -11,6 +11,7 @@ import type { CallOptions } from "./objective.js";
  * @throws `unknown` for another option, `unsupported` for what this version lacks, `option` for a bad value
  */
 export function checkCall(where: string, call: CallOptions): number {
+  checkObject(where, "call", call);
   rejectUnknown(where, "call option", call, ["denominator", "scale", "into", "group", "engine"]);
   rejectUnknown(where, "key of into", call.into ?? {}, ["gradients"]);
   const { group, engine = "reference", scale = 1 } = call as CallOptions & { group?: unknown; engine?: unknown };
@@ -37,7 +38,7 @@ export function checkCall(where: string, call: CallOptions): number {
  * Zeroed gradient tensors of a batch, the caller's own where `into` gives them.
  *
  * @throws `unknown` for a gradient of another name, `argument` for a tensor of another shape or dtype, or one that
- * shares memory with an input
+ * shares memory with an input or another gradient
  */
 export function gradientBuffers(
   batch: BoundBatch<object>,
@@ -58,15 +59,15 @@ export function gradientBuffers(
       continue;
     }
     const fits = isTensor(out) && out.dtype === dtype && sameShape(out.shape, shape);
-    const sharesMemory =
-      fits && [...batch.tensors.values(), ...batch.common.values()].some((tensor) => overlaps(tensor, out));
+    const others = [...batch.tensors.values(), ...batch.common.values(), ...Object.values(buffers)];
+    const sharesMemory = fits && others.some((tensor) => overlaps(tensor, out));
     if (!fits || sharesMemory) {
       const shown = isTensor(out) ? `${out.dtype} ${formatShape(out.shape)}` : inWords(out);
       throw new LosswrightError({
         code: "argument",
         where: batch.where,
         field: `into.gradients.${name}`,
-        found: sharesMemory ? "memory that an input lies in too" : shown,
+        found: sharesMemory ? "memory that an input or another gradient lies in too" : shown,
         expected: `a ${dtype} tensor ${formatShape(shape)} with memory of its own`,
       });
     }

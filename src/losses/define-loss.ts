@@ -7,14 +7,14 @@ import {
   resolveOptions,
   resolveReduction,
 } from "../contract/index.js";
-import { LosswrightError } from "../errors/index.js";
-import { type Denominator, ExactSum, type Note, Tally } from "../tally/index.js";
+import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
+import { Denominator, ExactSum, type Note, Tally } from "../tally/index.js";
 import { type Tensor, view } from "../tensor/index.js";
 import { type AnyBatch, type BoundBatch, bindBatch } from "./batch.js";
 import { checkCall, gradientBuffers } from "./call.js";
 import { couplesBatch, type LossDefinition } from "./definition.js";
 import { describeObjective } from "./describe.js";
-import { type Counted, countWeights, type Divisor, divisorOf } from "./divisor.js";
+import { type Counted, countWeights, divisorOf } from "./divisor.js";
 import type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
 import { Pass } from "./pass.js";
 import { Units } from "./units.js";
@@ -43,8 +43,13 @@ export function defineLoss<Options extends object, Batch extends object, Name ex
     const reduction = resolveReduction(definition.name, definition.unit, chosen);
     return new DefinedObjective(definition as never, options, reduction) as unknown as Objective<Batch, Name>;
   };
-  const make = ({ per, divideBy, onEmpty, ...options }: Partial<Options> & Partial<Reduction> = {}) =>
-    from(options, { per, divideBy, onEmpty });
+  const known = [...Object.keys(definition.options), "per", "divideBy", "onEmpty"];
+  const make = (given: Partial<Options> & Partial<Reduction> = {}) => {
+    checkObject(definition.name, "options", given);
+    rejectUnknown(definition.name, "option", given, known);
+    const { per, divideBy, onEmpty, ...options } = given;
+    return from(options, { per, divideBy, onEmpty });
+  };
   return Object.assign(make, { from, definition });
 }
 
@@ -101,8 +106,8 @@ class DefinedObjective implements Objective {
     if (divisor.value === 0 && this.reduction.onEmpty === "nan") {
       for (const { data } of Object.values(gradients)) (data as Float64Array).fill(Number.NaN);
     }
-    const numerator = call.denominator === undefined ? tally.numerator : this.shareOf(tally, divisor, opened.units);
-    return { ...this.evaluation(tally, notes, numerator, divisor.value), gradients };
+    const step = call.denominator instanceof Denominator ? call.denominator : tally.denominator;
+    return { ...this.evaluation(tally, notes, tally.numeratorOver(step), divisor.value), gradients };
   }
 
   perUnit(given: AnyBatch): Tensor {
@@ -161,20 +166,9 @@ class DefinedObjective implements Objective {
       code: "empty",
       where: this.name,
       found: "nothing that counts: the denominator is 0",
-      expected: 'a unit with a weight above 0, since the contract says onEmpty: "throw"',
+      expected: `a unit with a weight above 0, since the contract is: ${this.describe()}`,
       fix: "check mask, ignored labels and weights of this batch.",
     });
-  }
-
-  /** The local numerator, with the quotients of keyed groups formed by the whole step's inner sums. */
-  private shareOf(tally: Tally, divisor: Divisor, { groups }: Units): number {
-    if (!groups?.keys || this.reduction.per !== "sequence") return tally.numerator;
-    const sum = new ExactSum();
-    for (const [group, key] of groups.keys.entries()) {
-      const weight = divisor.inner(group);
-      if (weight !== 0) sum.add(tally.innerNumerator(key)! / weight);
-    }
-    return sum.value;
   }
 
   /** One walk over the live units: their tally and, with a plan, their gradients. */
@@ -185,7 +179,9 @@ class DefinedObjective implements Objective {
       if (!isLive(unit)) return;
       const weight = units.numeratorWeight;
       sum.add(weight * pass.loss(unit));
-      if (plan) pass.spread(unit, plan.factor(weight, group));
+      const factor = plan?.factor(weight, group) ?? 0;
+      // A factor of 0 leaves no trace, not even of a NaN.
+      if (factor !== 0) pass.spread(unit, factor);
     };
     const { groups } = units;
     const numerator = new ExactSum();

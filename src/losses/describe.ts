@@ -27,7 +27,7 @@ export function describeReduction(unit: UnitKind, { per, divideBy }: Reduction):
   }
   if (per === "sample" && (unit === "element" || unit === "position")) {
     const outer = constant === null ? "mean over all samples that have one" : `divided by ${constant}`;
-    return `sum of the ${units} inside each sample, ${outer}`;
+    return `weighted sum of the ${units} inside each sample, ${outer} (weights stay out of the denominator)`;
   }
   if (constant !== null) return `sum over all ${units} of the step, divided by ${constant}`;
   if (divideBy === "count") return `weighted sum over all ${units} of the whole step, divided by their count`;

@@ -24,6 +24,8 @@ interface UnitField {
 export class Pass {
   private readonly batch: BoundBatch<object>;
   private readonly fields: UnitField[] = [];
+  /** Of a mask over members of a unit: 0 at the entries that are not to be read. */
+  private readonly members: Float64Array | undefined;
   private readonly sums: Record<string, Float64Array> = {};
   private readonly gradients: Readonly<Record<string, Tensor>> | undefined;
   private readonly math: RowMath;
@@ -65,6 +67,7 @@ export class Pass {
       }
       this.fields.push({ name, spec, domain: domainOf(spec, batch.options), row, load, store });
     }
+    this.members = rows.mask;
     const note = (code: string, unit: number, message: string, field?: string) => this.note(code, unit, message, field);
     this.math = definition.open(batch, { rows, own, sums: this.sums, isLive, note });
   }
@@ -72,11 +75,8 @@ export class Pass {
   /** The loss of a unit. @throws `value` where a field leaves its domain */
   loss(unit: number): number {
     const { fields } = this;
-    for (let i = 0; i < fields.length; i++) {
-      const field = fields[i]!;
-      field.load(unit);
-      if (field.domain) this.checkDomain(field, field.domain, unit);
-    }
+    for (let i = 0; i < fields.length; i++) fields[i]!.load(unit);
+    for (let i = 0; i < fields.length; i++) if (fields[i]!.domain) this.checkDomain(fields[i]!, unit);
     const loss = this.math.loss(unit);
     if (!Number.isFinite(loss)) this.explain(unit, loss);
     return loss;
@@ -116,7 +116,7 @@ export class Pass {
   /** Says why a loss is not finite: an input that is not, or a probability of 0 where there must be none. */
   private explain(unit: number, loss: number): void {
     for (const { name, row } of this.fields) {
-      const bad = row.findIndex((entry) => !(entry < Number.POSITIVE_INFINITY));
+      const bad = row.findIndex((entry, k) => !(entry < Number.POSITIVE_INFINITY) && this.isMember(row, k));
       if (bad < 0) continue;
       this.note("non-finite-input", unit, `${name} holds ${row[bad]} at entry ${bad} of a unit that counts`, name);
       return;
@@ -124,11 +124,16 @@ export class Pass {
     this.note("non-finite-loss", unit, `a unit that counts has the loss ${loss}`);
   }
 
-  private checkDomain({ name: field, spec, row }: UnitField, domain: Domain, unit: number): void {
-    const { has, words } = domains[domain];
+  /** Whether an entry of a row is read at all. */
+  private isMember(row: Float64Array, k: number): boolean {
+    return this.members?.length !== row.length || this.members[k] !== 0;
+  }
+
+  private checkDomain({ name: field, spec, domain, row }: UnitField, unit: number): void {
+    const { has, words } = domains[domain!];
     for (let k = 0; k < row.length; k++) {
       const value = row[k]!;
-      if (has(value) || (spec.gradient !== "none" && Number.isNaN(value))) continue;
+      if (has(value) || (spec.gradient !== "none" && Number.isNaN(value)) || !this.isMember(row, k)) continue;
       const index = placeOf(unit, this.batch.unitShape);
       throw new LosswrightError({
         code: "value",

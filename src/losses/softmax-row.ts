@@ -31,7 +31,7 @@ export class SoftmaxRow {
     for (let k = 1; k < scores.length; k++) if (scores[k]! > scores[top]!) top = k;
     const peak = scores[top]!;
     // The compensated sum keeps S to a rounding or two, however many classes there are.
-    let sum = Math.abs(peak) === Number.POSITIVE_INFINITY ? Number.NaN : 0;
+    let sum = Math.abs(peak) < Number.POSITIVE_INFINITY ? 0 : Number.NaN;
     let lost = 0;
     for (let k = 0; k < scores.length; k++) {
       if (k === top) continue;

@@ -1,5 +1,5 @@
 import { LosswrightError } from "../errors/index.js";
-import { dataOf, formatShape, type Tensor, type Unlabeled, view } from "../tensor/index.js";
+import { dataOf, formatShape, isTensor, type Tensor, type Unlabeled, view } from "../tensor/index.js";
 
 /**
  * Inputs and targets of next-token prediction: `inputs = ids[:, :-1]`, `targets = ids[:, 1:]`.
@@ -14,6 +14,16 @@ export function splitNextToken(ids: Tensor<"classIndices" | Unlabeled>): {
   inputs: Tensor<"classIndices">;
   targets: Tensor<"classIndices">;
 } {
+  if (!isTensor(ids)) {
+    throw new LosswrightError({
+      code: "argument",
+      where: "splitNextToken",
+      field: "ids",
+      found: Array.isArray(ids) ? "a list" : typeof ids,
+      expected: "a tensor",
+      fix: "wrap it: splitNextToken(tensor(ids)).",
+    });
+  }
   const { shape, data, dtype, weak } = ids;
   const [rows, length] = shape as [number, number];
   if (shape.length !== 2 || length < 2) {

@@ -64,6 +64,15 @@ export class Denominator {
   /** @throws `argument` for anything that `toJSON` does not write */
   static fromJSON(json: DenominatorJson): Denominator {
     const { counted, constant = null, open = {} } = json ?? {};
+    if (constant !== null && !(typeof constant === "number" && constant > 0 && constant < Number.POSITIVE_INFINITY)) {
+      throw new LosswrightError({
+        code: "argument",
+        where: "Denominator.fromJSON",
+        field: "constant",
+        found: JSON.stringify(constant),
+        expected: "a finite number above 0, or null",
+      });
+    }
     return new Denominator(ExactSum.fromJSON(counted), constant, openFromJson(open));
   }
 }

@@ -1,5 +1,5 @@
 import { type Contract, canonicalText, type Json } from "../contract/index.js";
-import { closest, LosswrightError, rejectUnknown } from "../errors/index.js";
+import { checkObject, closest, LosswrightError, rejectUnknown } from "../errors/index.js";
 import { Denominator, type DenominatorJson, mergeOpen, openFromJson, openToJson } from "./denominator.js";
 import { ExactSum, type ExactSumJson, LANES } from "./exact-sum.js";
 import type { Note } from "./note.js";
@@ -84,21 +84,24 @@ export class Tally {
 
   /** Σ w m l, rounded once; with groups, the sum of their quotients (`per: "sequence"`) or of their sums (`"sample"`). */
   get numerator(): number {
-    const { numerator, openNumerators, denominator, contract } = this.parts;
+    return this.numeratorOver(this.parts.denominator);
+  }
+
+  /**
+   * The numerator with the quotients of open groups formed by the inner weights of a whole step: this tally's share
+   * of the step's numerator.
+   */
+  numeratorOver({ open }: Denominator): number {
+    const { numerator, openNumerators, contract } = this.parts;
     if (openNumerators.size === 0) return numerator.value;
     const sum = numerator.clone();
     for (const [key, inner] of openNumerators) {
-      const weight = denominator.open.get(key)!.value;
+      const weight = open.get(key)?.value ?? 0;
       if (weight === 0) continue;
       if (contract.reduction.per === "sequence") sum.add(inner.value / weight);
       else sum.merge(inner);
     }
     return sum.value;
-  }
-
-  /** Inner numerator of an open group, rounded, or `undefined` for a key this tally does not hold. */
-  innerNumerator(key: string): number | undefined {
-    return this.parts.openNumerators.get(key)?.value;
   }
 
   /** Keys of the groups whose quotient is not formed yet. */
@@ -125,6 +128,15 @@ export class Tally {
    */
   merge(other: Tally, options: MergeOptions = {}): Tally {
     checkMergeOptions(options);
+    if (!(other instanceof Tally)) {
+      throw new LosswrightError({
+        code: "argument",
+        where: "tally",
+        found: typeof other === "object" ? "an object that is no tally" : typeof other,
+        expected: "a tally",
+        fix: "read JSON with Tally.fromJSON first.",
+      });
+    }
     const [mine, theirs] = [this.parts, other.parts];
     const [text, otherText] = [textOf(mine.contract), textOf(theirs.contract)];
     if (text !== otherText) {
@@ -202,6 +214,9 @@ export class Tally {
     }
     if (!isCount(unitAxes) || !isCount(batches)) throw wrong("batches", { unitAxes, batches }, "whole numbers");
     if (typeof couples !== "boolean") throw wrong("couples", couples, "true or false");
+    const keys = Object.keys(openNumerators ?? {});
+    const stray = keys.find((key) => !Object.hasOwn(denominator?.open ?? {}, key));
+    if (stray !== undefined) throw wrong("openNumerators", stray, "keys that denominator.open has too");
     return new Tally({
       contract,
       engines,
@@ -296,6 +311,7 @@ export function total(tallies: Iterable<Tally>, options: MergeOptions = {}): Tal
 }
 
 function checkMergeOptions(options: MergeOptions): void {
+  checkObject("merge", "options", options);
   rejectUnknown("merge", "option", options, ["acrossBatches"]);
   const { acrossBatches } = options;
   if (acrossBatches === undefined || acrossBatches === "independent") return;

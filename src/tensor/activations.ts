@@ -52,7 +52,7 @@ function normalize(row: Float64Array): { top: number; others: number } {
   let top = 0;
   for (let k = 1; k < row.length; k++) if (row[k]! > row[top]!) top = k;
   const peak = row[top]!;
-  let others = Math.abs(peak) === Number.POSITIVE_INFINITY ? Number.NaN : 0;
+  let others = Math.abs(peak) < Number.POSITIVE_INFINITY ? 0 : Number.NaN;
   for (let k = 0; k < row.length; k++) if (k !== top) others += exp(row[k]! - peak);
   return { top, others };
 }

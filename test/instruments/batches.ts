@@ -205,6 +205,8 @@ function drawReal(domain: Domain | undefined, random: Random): number {
       return random.chance(0.2) ? 0 : random.between(0, 1);
     case "positive":
       return random.between(0.1, 3);
+    case "sign":
+      return random.chance(0.5) ? 1 : -1;
     case "aboveMinusOne":
       return random.between(-0.9, 3);
     default:

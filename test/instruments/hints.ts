@@ -3,7 +3,7 @@
  * `batches.ts` follow from fields, shapes, domains and options, and a loss that needs no hint is covered at once.
  */
 import type { AnyBatch } from "../../src/index.js";
-import { tensor } from "../../src/index.js";
+import { type Tensor, tensor } from "../../src/index.js";
 import type { Random } from "./random.js";
 
 export interface Hint {
@@ -20,6 +20,24 @@ export interface Hint {
   privateFields?(options: Readonly<Record<string, unknown>>): readonly string[];
   /** The size of "huge" inputs where 1e4 overflows by the formula itself (an exponential of the input). */
   readonly huge?: number;
+}
+
+/** Leaves row i and row i of the other side together. */
+function includeDiagonal(batch: Record<string, AnyBatch[string]>): void {
+  if (!batch.excludeMask) return;
+  const { data, shape } = batch.excludeMask as Tensor;
+  const columns = shape[1]!;
+  const flags = Uint8Array.from(data as Uint8Array, (flag, at) => Number(at % (columns + 1) !== 0 && Number(flag)));
+  batch.excludeMask = tensor(flags, shape);
+}
+
+/** Moves a field of numbers from 0 on up, so that a loss with a pole at 0 keeps away from it. */
+function awayFromZero(batch: Record<string, AnyBatch[string]>, field: string): void {
+  const { data, shape } = batch[field] as Tensor<"predictions", "float64">;
+  batch[field] = tensor(
+    data.map((entry) => Math.fround(entry + 0.125)),
+    shape,
+  );
 }
 
 export const hints: Readonly<Record<string, Hint>> = {
@@ -47,5 +65,51 @@ export const hints: Readonly<Record<string, Hint>> = {
       batch.excludeMask = tensor(Uint8Array.from(flags), shape);
     },
     privateFields: ({ symmetric }) => (symmetric ? [] : ["queries", "labels"]),
+  },
+  // An image's own text may not be excluded; the scale is the exponential of a field.
+  clip: { batch: includeDiagonal, huge: 100 },
+  sigLip: { batch: includeDiagonal, huge: 100, privateFields: () => ["images"] },
+  // Two views of each example.
+  ntXent: {
+    sizes(sizes) {
+      sizes.N = 2 * Math.ceil(sizes.N! / 2);
+    },
+  },
+  // The gradient passes a clamp of the value (torch), so that below eps it is not the slope.
+  gaussianNll: {
+    options(options) {
+      delete options.eps;
+    },
+    batch: (batch) => awayFromZero(batch, "variance"),
+  },
+  cosineDistance: {
+    options(options) {
+      delete options.eps;
+    },
+  },
+  // A logarithm of the rate is drawn, or the rate itself, which may not be 0 against a count.
+  poissonNll: {
+    batch(batch, { logInput }) {
+      if (!logInput) awayFromZero(batch, "predictions");
+    },
+    huge: 100,
+  },
+  negativeBinomialNll: { batch: (batch) => awayFromZero(batch, "predictions") },
+  // The cosine of one coordinate is ±1: its slope is 1e-12 of rounding.
+  cosineEmbedding: {
+    sizes(sizes) {
+      sizes.D = sizes.D! + 1;
+    },
+  },
+  // Logits are cosines, and draws reach 3.4 times their scale.
+  angularMargin: {
+    batch(batch) {
+      const { data, shape } = batch.logits as Tensor<"logits", "float64">;
+      batch.logits = tensor(
+        data.map((entry) => Math.fround(entry / 8)),
+        shape,
+      );
+    },
+    huge: 0.29,
   },
 };

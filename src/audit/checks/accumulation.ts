@@ -66,9 +66,9 @@ export function countingCode({ objective, parts }: AuditedStep): string {
   if (fields.labels && ignoreIndex !== undefined) {
     const labels = labelShift ? `y[:, ${labelShift}:]` : "y";
     const counted = classWeights
-      ? `class_weights[${labels}[${labels} != ${ignoreIndex}]].sum()`
-      : `(${labels} != ${ignoreIndex}).sum()`;
-    return `n = sum(${counted} for y in micro_batch_labels)\n(loss_sum / n).backward()`;
+      ? `kept = [${labels}[${labels} != ${ignoreIndex}] for y in micro_batch_labels]\nn = sum(class_weights[y].sum() for y in kept)`
+      : `n = sum((${labels} != ${ignoreIndex}).sum() for y in micro_batch_labels)`;
+    return `${counted}\n(loss_sum / n).backward()`;
   }
   const counted = fields.weights
     ? "w.sum() for w in micro_batch_weights"

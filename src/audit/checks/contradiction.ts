@@ -1,12 +1,14 @@
-import type { LosswrightError } from "../../errors/index.js";
+import type { ErrorCode, LosswrightError } from "../../errors/index.js";
 import type { Check, Finding } from "../finding.js";
 
 /** What the fields can contradict a contract in, by the code of the error. */
-const kinds: Readonly<Record<string, "shape" | "label-dtype">> = {
+const kinds: Readonly<Partial<Record<ErrorCode, "shape" | "label-dtype">>> = {
   shape: "shape",
   "missing-field": "shape",
   unknown: "shape",
   argument: "shape",
+  option: "shape",
+  merge: "shape",
   dtype: "label-dtype",
   role: "label-dtype",
   value: "label-dtype",
@@ -26,14 +28,14 @@ function findingOf(check: string, error: LosswrightError): Finding {
   return {
     check,
     severity: "error",
-    message: `The fields contradict the contract: ${error.where}: ${error.field}: found ${error.found}, expected ${error.expected}.`,
+    message: `The fields contradict the contract: ${[error.where, error.field].filter(Boolean).join(": ")}: found ${error.found}, expected ${error.expected}.`,
     evidence: {
       field: error.field ?? "",
       found: error.found,
       expected: error.expected,
       ...(error.index && { index: error.index }),
     },
-    fix: error.fix ?? `give ${error.field} as ${error.expected}.`,
+    fix: error.fix ?? `give ${error.field ?? "the fields"} as ${error.expected}.`,
   };
 }
 

@@ -1,5 +1,6 @@
+import type { LosswrightError } from "../../errors/index.js";
 import { describeReduction } from "../../losses/index.js";
-import type { Check } from "../finding.js";
+import type { Check, Finding } from "../finding.js";
 import { partWord, unitWord } from "../words.js";
 import { evidenceOf, explanationAbout, harmOf, mismatch, reproduction } from "./aggregation.js";
 
@@ -12,6 +13,7 @@ import { evidenceOf, explanationAbout, harmOf, mismatch, reproduction } from "./
 export const denominator: Check = {
   id: "denominator",
   inspect(step) {
+    if (step.contradiction?.code === "empty") return [emptyStep(step.contradiction)];
     const explanation = explanationAbout(step, "reduction");
     if (!explanation) return [];
     const { objective } = step;
@@ -21,7 +23,7 @@ export const denominator: Check = {
         check: "denominator",
         severity: "error",
         message: mismatch(step),
-        why: `The reported loss divides by something else: ${explanation.words}${parts}. ${reproduction(step, explanation)}`,
+        why: `The reported ${step.record.reported.loss === null ? "gradient" : "loss"} divides by something else: ${explanation.words}${parts}. ${reproduction(step, explanation)}`,
         harm: harmOf(step, partWord(step), unitWord(step)),
         evidence: { ...evidenceOf(step, explanation), divisor: explanation.words },
         fix: `divide as the contract says (${describeReduction(objective.definition.unit, objective.reduction)}), or declare what is meant: reduction ${JSON.stringify(explanation.contract.reduction)}.`,
@@ -29,3 +31,14 @@ export const denominator: Check = {
     ];
   },
 };
+
+/** Nothing is counted, and the contract calls that an error. */
+function emptyStep({ found, expected, fix }: LosswrightError): Finding {
+  return {
+    check: "denominator",
+    severity: "error",
+    message: `The contract has no value on these fields: ${found}.`,
+    evidence: { denominator: 0, found, expected },
+    fix: fix ?? 'skip steps that count nothing, or declare onEmpty: "zero".',
+  };
+}

@@ -1,6 +1,11 @@
 import { jsonNumber } from "../../contract/index.js";
-import type { AuditedStep } from "../audited-step.js";
+import { type AnyBatch, type Objective, objectiveFrom } from "../../losses/index.js";
+import type { Note } from "../../tally/index.js";
+import type { AuditedStep, Declared } from "../audited-step.js";
+import { Gradients } from "../explain/gradients.js";
+import { underReduction } from "../explain/reductions.js";
 import type { Check, Finding } from "../finding.js";
+import { short } from "../numbers.js";
 
 /**
  * NaN or infinity in the reported loss or gradients, or in what the contract gives.
@@ -11,11 +16,11 @@ import type { Check, Finding } from "../finding.js";
 export const nonFinite: Check = {
   id: "non-finite",
   inspect(step) {
-    const { declared, record, reported } = step;
+    const { declared, record } = step;
     const loss = record.reported.loss;
     if (!declared) return [];
     const lossBroken = loss !== null && !Number.isFinite(loss);
-    const gradientsBroken = reported !== undefined && !reported.every((gradients) => gradients.isFinite);
+    const gradientsBroken = hasBrokenGradients(step);
     const declaredBroken = !Number.isFinite(declared.value);
     if (!lossBroken && !gradientsBroken && !declaredBroken) return [];
     const evidence = {
@@ -29,25 +34,47 @@ export const nonFinite: Check = {
       {
         check: "non-finite",
         severity: "error",
-        message: `The step reports ${what}, but the contract gives ${declared.value} on the same fields.`,
-        why: "The numbers were lost on the way, not in the inputs: a log of a softmax or sigmoid that underflowed to 0, or a NaN times a mask of 0.",
+        message: `The step reports ${what}, but the contract gives ${short(declared.value)} on the same fields.`,
+        why: whyLost(step),
         harm: "The parameters take the NaN or infinity over, or the step is skipped without a word.",
         evidence,
-        fix: "compute the loss from logits in one step (cross_entropy, binary_cross_entropy_with_logits, log_softmax), and leave masked units out with where(), not by multiplying.",
+        fix: emptyParts(step).length
+          ? "count first and divide the sum by the whole count; where that is 0, skip the step."
+          : "compute the loss from logits in one step (cross_entropy, binary_cross_entropy_with_logits, log_softmax), and leave masked units out with where(), not by multiplying.",
       },
     ];
   },
 };
+
+/** Whether a recorded gradient of any part holds NaN or infinity. */
+export function hasBrokenGradients({ parts }: AuditedStep): boolean {
+  return parts.some(({ reported }) => !new Gradients(reported.gradients).isFinite);
+}
+
+/** Numbers of the parts that count nothing and may have reported 0 / 0. */
+function emptyParts({ declared, parts, record }: AuditedStep): number[] {
+  if (Math.abs(record.reported.loss ?? 0) === Number.POSITIVE_INFINITY) return [];
+  return parts.flatMap(({ reported }, part) => {
+    const { denominator } = declared!.tallies[part]!;
+    return denominator.isEmpty && !Number.isFinite(reported.loss ?? Number.NaN) ? [part + 1] : [];
+  });
+}
+
+function whyLost(step: AuditedStep): string {
+  const empty = emptyParts(step);
+  if (step.declared!.denominator === 0) return "Nothing is counted in this step, so that its mean is 0 / 0.";
+  if (empty.length) return `Nothing is counted in part ${empty.join(", ")}, so that its own mean is 0 / 0.`;
+  return "The numbers were lost on the way, not in the inputs: a log of a softmax or sigmoid that underflowed to 0, or a NaN times a mask of 0.";
+}
 
 function fromInputs(
   { objective, parts, declared }: AuditedStep,
   evidence: Finding["evidence"],
   seen: boolean,
 ): Finding {
+  if (declared!.denominator === 0) return fromNothing(declared!, evidence);
   const notes = parts.flatMap(({ batch }, part) =>
-    objective
-      .evaluate(batch)
-      .notes.map((note) => (parts.length > 1 ? `part ${part + 1}: ${note.message}` : note.message)),
+    notesOf(objective, batch).map((note) => (parts.length > 1 ? `part ${part + 1}: ${note.message}` : note.message)),
   );
   const because = notes.length ? ` ${notes[0]}.` : "";
   return {
@@ -61,4 +88,21 @@ function fromInputs(
     evidence: { ...evidence, units: notes.length },
     fix: "find where the input turns NaN or infinite (the message names the unit), or mask units that have no valid input.",
   };
+}
+
+/** `onEmpty: "nan"` over a step that counts nothing. */
+function fromNothing({ value }: Declared, evidence: Finding["evidence"]): Finding {
+  return {
+    check: "non-finite",
+    severity: "error",
+    message: `The contract gives ${jsonNumber(value)} on the recorded fields: nothing is counted, and onEmpty is "nan".`,
+    evidence: { ...evidence, units: 0 },
+    fix: 'skip steps that count nothing, or declare onEmpty: "zero".',
+  };
+}
+
+/** What evaluating a part has to say, also of one that counts nothing where the contract calls that an error. */
+function notesOf(objective: Objective, batch: AnyBatch): readonly Note[] {
+  const reduction = { ...objective.reduction, onEmpty: "zero" as const };
+  return objectiveFrom(underReduction(objective.contract, reduction)).evaluate(batch).notes;
 }

@@ -1,6 +1,7 @@
 import { agrees } from "../audited-step.js";
 import type { Check } from "../finding.js";
 import { short } from "../numbers.js";
+import { hasBrokenGradients } from "./non-finite.js";
 
 /** Reported numbers that are not those of the contract, and that nothing tried reproduces: said, not guessed at. */
 export const unexplained: Check = {
@@ -19,7 +20,7 @@ export const unexplained: Check = {
       ];
     }
     const finite = declared && Number.isFinite(declared.value) && Number.isFinite(record.reported.loss ?? 0);
-    if (!finite || agrees(step) || explanations[0]?.fits) return [];
+    if (!finite || hasBrokenGradients(step) || agrees(step) || explanations[0]?.fits) return [];
     const [nearest] = explanations;
     const near = nearest
       ? ` Nearest: ${nearest.words}, ${nearest.aggregation}, off by ${Math.max(nearest.relativeError, nearest.gradientError ?? 0).toPrecision(2)}.`

@@ -159,7 +159,10 @@ class Search {
   /** Whether an aggregation gives the declared value on these parts: equal micro-batches may well be averaged. */
   private isHarmless(aggregation: Aggregation): boolean {
     const [right] = aggregations(this.declaredSums);
-    const [mine, wanted] = [aggregation, right!].map(({ apply }) => apply(this.declaredSums)) as [Aggregated, Aggregated];
+    const [mine, wanted] = [aggregation, right!].map(({ apply }) => apply(this.declaredSums)) as [
+      Aggregated,
+      Aggregated,
+    ];
     const pulls = (part: number) => relative(mine.factors[part]!, wanted.factors[part]!) <= gradientTolerance;
     return (
       relative(mine.loss, wanted.loss) <= lossTolerance &&

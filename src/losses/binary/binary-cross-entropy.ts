@@ -1,8 +1,8 @@
 import { eitherOption, nullableOption, numberOption, numbersOption } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
-import { log1pExp, sigmoid } from "../../numerics/index.js";
 import { formatShape } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
+import { bernoulliLoss, bernoulliSlope } from "./bernoulli.js";
 import { type BinaryBatch, binaryFields } from "./fields.js";
 
 /** Options of {@link binaryCrossEntropy}. */
@@ -82,18 +82,12 @@ export const binaryCrossEntropy = /*#__PURE__*/ defineLoss<BinaryCrossEntropyOpt
     const smoothed = () => targets[0]! * (1 - labelSmoothing) + labelSmoothing / 2;
     return {
       loss(unit) {
-        const z = logits[0]!;
         const y = smoothed();
-        if (!(z < Number.POSITIVE_INFINITY)) return Number.NaN;
-        const positive = weightOf(unit) * y;
-        // A term of weight 0 is silent, also where its logarithm is infinite.
-        return (positive === 0 ? 0 : positive * log1pExp(-z)) + (y === 1 ? 0 : (1 - y) * log1pExp(z));
+        return bernoulliLoss(logits[0]!, weightOf(unit) * y, 1 - y);
       },
       gradient(unit) {
-        const z = logits[0]!;
         const y = smoothed();
-        const finite = z < Number.POSITIVE_INFINITY;
-        own.logits![0] = finite ? (1 - y) * sigmoid(z) - weightOf(unit) * y * sigmoid(-z) : Number.NaN;
+        own.logits![0] = bernoulliSlope(logits[0]!, weightOf(unit) * y, 1 - y);
       },
     };
   },

@@ -342,3 +342,19 @@ describe("crossEntropy's options", () => {
     expect(contract.options.classWeights).toEqual([1, 2]);
   });
 });
+
+describe("crossEntropy over parts of a keyed sample", () => {
+  it("shares the value out: what each part adds is its numerator over the step's denominator", () => {
+    // The first piece weighs nothing by itself, but its group does over the step.
+    const objective = crossEntropy({ per: "sample", labelSmoothing: 0.5, classWeights: [0, 1, 1] });
+    const groupKeys = tensor([1]);
+    const pieces = [
+      { logits: tensor(Float64Array.of(1, 2, 3), [1, 1, 3]), labels: tensor([[0]]), groupKeys },
+      { logits: tensor(Float64Array.of(3, 1, 0), [1, 1, 3]), labels: tensor([[1]]), groupKeys },
+    ];
+    const [first, second] = pieces.map((piece) => objective.tally(piece));
+    const denominator = pieces.map((piece) => objective.denominator(piece)).reduce((left, right) => left.merge(right));
+    const shares = pieces.map((piece) => objective.valueAndGradients(piece, { denominator }).value);
+    expect(shares[0]! + shares[1]!).toBeCloseTo(objective.value(first!.merge(second!)), 12);
+  });
+});

@@ -3,14 +3,18 @@ import { LosswrightError } from "../../errors/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import type { BatchView, FieldSpec } from "../definition.js";
 
-/** Options of every categorical loss. */
-export interface LabelOptions {
-  /** The label that takes a unit out of numerator and denominator. Default −100. */
-  readonly ignoreIndex: number;
+/** Where the row of logits that scores a unit lies: options of every loss over `[..., K]` logits. */
+export interface AlignmentOptions {
   /** s: the label at t is scored by the logits at t − s of its row and segment. Default 0; 1 for a causal model. */
   readonly labelShift: number;
   /** The axis of the logits that holds the classes. Default −1; 1 for torch's `[N, K, d1, …]`. */
   readonly classAxis: number;
+}
+
+/** Options of every categorical loss. */
+export interface LabelOptions extends AlignmentOptions {
+  /** The label that takes a unit out of numerator and denominator. Default −100. */
+  readonly ignoreIndex: number;
 }
 
 /** Fields of every batch beside the loss's own. */
@@ -25,23 +29,37 @@ export interface UnitFields {
   readonly groupKeys?: Tensor;
 }
 
-/** Logits with labels, or with a distribution over classes. */
-export type CategoricalBatch = UnitFields & {
+/** One class a unit, or a weight for each class. */
+export type LabelsOrTargets =
+  | { readonly labels: Tensor<"classIndices" | Unlabeled>; readonly targets?: never }
+  | { readonly targets: Tensor<"targets" | "probabilities" | Unlabeled>; readonly labels?: never };
+
+/** Logits of a loss that takes one class a unit. */
+export interface LabelBatch extends UnitFields {
   /** `[..., K]`, or with the classes on `classAxis`. */
   readonly logits: Tensor<"logits" | Unlabeled>;
-} & (
-    | { readonly labels: Tensor<"classIndices" | Unlabeled>; readonly targets?: never }
-    | { readonly targets: Tensor<"targets" | "probabilities" | Unlabeled>; readonly labels?: never }
-  );
+  /** The true class of each unit, `[...]`. */
+  readonly labels: Tensor<"classIndices" | Unlabeled>;
+}
 
-export const labelOptions = {
-  ignoreIndex: numberOption("the label that takes a unit out of numerator and denominator", -100, { integer: true }),
+/** Logits with labels, or with a distribution over classes. */
+export type CategoricalBatch = Omit<LabelBatch, "labels"> & LabelsOrTargets;
+
+export const alignmentOptions = {
   labelShift: numberOption("how many positions before its label the scoring logits lie; 1 for a causal model", 0, {
     integer: true,
     atLeast: 0,
   }),
   classAxis: numberOption("the axis of the logits that holds the classes", -1, { integer: true }),
+} satisfies OptionSpecs<AlignmentOptions>;
+
+export const labelOptions = {
+  ignoreIndex: numberOption("the label that takes a unit out of numerator and denominator", -100, { integer: true }),
+  ...alignmentOptions,
 } satisfies OptionSpecs<LabelOptions>;
+
+/** What the mechanism is told of shift and class axis. */
+export const alignmentOf = ({ labelShift, classAxis }: AlignmentOptions) => ({ labelShift, classAxis });
 
 export const categoricalFields = {
   logits: {
@@ -84,25 +102,26 @@ export function notIgnored(batch: BatchView<LabelOptions>): (unit: number) => bo
   return (unit) => label(unit) !== ignoreIndex;
 }
 
-/** @throws `option` when a list of one number a class has another length */
-export function checkPerClass(batch: BatchView<object>, field: string, list: readonly number[] | null): void {
+/** @throws `option` when a list of one entry a class has another length */
+export function checkPerClass(batch: BatchView<object>, field: string, list: readonly unknown[] | null): void {
   if (list === null || list.length === batch.sizes.K) return;
   throw new LosswrightError({
     code: "option",
     where: batch.where,
     field,
-    found: `${list.length} numbers`,
+    found: `${list.length} entries`,
     expected: `${batch.sizes.K}, one a class of the logits`,
   });
 }
 
 /** What the options say of the labels, in words. */
-export function describeLabels({ ignoreIndex, labelShift }: LabelOptions): string {
-  const unit =
-    labelShift === 0
-      ? "each label"
-      : labelShift === 1
-        ? "each next token"
-        : `each label ${labelShift} positions after its logits`;
-  return `${unit}, labels ${ignoreIndex} left out`;
+export function describeLabels(options: LabelOptions): string {
+  return `${describeAlignment(options, "label")}, labels ${options.ignoreIndex} left out`;
+}
+
+/** What the shift makes of the unit that stands against a row of logits, in words. */
+export function describeAlignment({ labelShift }: AlignmentOptions, unit: "label" | "position"): string {
+  if (labelShift === 0) return `each ${unit}`;
+  if (labelShift === 1) return "each next token";
+  return `each ${unit} ${labelShift} positions after its logits`;
 }

@@ -295,3 +295,19 @@ describe("infoNce's pairs", () => {
     expect(() => infoNce({ [field]: 1 } as never)).toThrow(expect.objectContaining({ code: "option", field }));
   });
 });
+
+describe("infoNce's gradients", () => {
+  it("are refused one buffer for two: each would be added to the other", () => {
+    const [queries, keys] = [embeddings(1, 2), embeddings(2, 2)];
+    const buffer = tensor(new Float64Array(6), [2, 3]);
+    const half = tensor(new Float64Array(buffer.data.buffer, 0, 6), [2, 3]);
+    for (const gradients of [
+      { queries: buffer, keys: buffer },
+      { queries: buffer, keys: half },
+    ]) {
+      expect(() => infoNce().valueAndGradients({ queries, keys }, { into: { gradients } })).toThrow(
+        expect.objectContaining({ code: "argument" }),
+      );
+    }
+  });
+});

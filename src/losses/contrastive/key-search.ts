@@ -60,7 +60,9 @@ export class KeySearch {
       if (!reads(row, j)) continue;
       // p − q as (1 − q) p − q (1 − p): for a single positive nothing cancels.
       const wanted = positives.has(row, j) ? each : 0;
-      const slope = softmax.broken ? Number.NaN : (1 - wanted) * softmax.probability(j) - wanted * softmax.complement(j);
+      const slope = softmax.broken
+        ? Number.NaN
+        : (1 - wanted) * softmax.probability(j) - wanted * softmax.complement(j);
       const pull = scale(factor * slope);
       queries.addGradient(row, pull, keys, j);
       keys.addGradient(j, pull, queries, row);

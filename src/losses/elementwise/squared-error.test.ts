@@ -40,6 +40,24 @@ describe("squaredError", () => {
     expect(objective("nan").evaluate(batch).value).toBeNaN();
   });
 
+  it("forms each gradient as g · f with f = w/D, or w/(D_s·S) inside sequences, and rounds once", () => {
+    const weights = tensor(Float64Array.of(0.1, 0.7, 0.3, 1.1, 0.9, 0.2), [2, 3]);
+    const w = [...weights.data].map(Number);
+    const g = [...predictions.data].map((prediction, i) => 2 * (Number(prediction) - Number(targets.data[i])));
+    const D = squaredError().denominator({ predictions, targets, weights }).value;
+    const flat = squaredError().valueAndGradients({ predictions, targets, weights }).gradients.predictions;
+    expect([...flat.data].map((slope) => Number(slope) + 0)).toEqual(g.map((slope, i) => slope * (w[i]! / D)));
+    const inner = [0, 3].map((start) => {
+      const row = { predictions: tensor(new Float64Array(3)), targets: tensor(new Float64Array(3)) };
+      return squaredError().denominator({ ...row, weights: tensor(Float64Array.from(w.slice(start, start + 3))) })
+        .value;
+    });
+    const nested = squaredError({ per: "sequence" }).valueAndGradients({ predictions, targets, weights });
+    expect([...nested.gradients.predictions.data].map((slope) => Number(slope) + 0)).toEqual(
+      g.map((slope, i) => slope * (w[i]! / (inner[Math.floor(i / 3)]! * 2))),
+    );
+  });
+
   it("gives targets no gradient", () => {
     expect(Object.keys(squaredError().valueAndGradients({ predictions, targets }).gradients)).toEqual(["predictions"]);
   });
