@@ -13,8 +13,17 @@ export type {
   Per,
   Reduction,
 } from "./contract/index.js";
+export {
+  binaryPriorLogit,
+  decide,
+  effectiveNumberWeights,
+  inverseFrequencyWeights,
+  posWeightFrom,
+  undoPosWeight,
+} from "./decisions/index.js";
 export { type ErrorCode, type ErrorDetails, LosswrightError } from "./errors/index.js";
 export * from "./losses/all.js";
+export { hardNegatives } from "./losses/contrastive/hard-negatives.js";
 export type {
   AnyBatch,
   CallOptions,

@@ -30,7 +30,7 @@ import { bits, tensorBits } from "./instruments/bits.js";
 import type { Random } from "./instruments/random.js";
 
 const names = objectiveNames();
-const independent = names.filter((name) => !definitionOf(name).couples);
+const independent = names.filter((name) => definitionOf(name).couples !== true);
 const coupled = names.filter((name) => definitionOf(name).couples);
 
 function forAll(name: string, check: (found: Case) => void, wishes: Wishes = {}, numRuns = 150): void {
@@ -40,6 +40,11 @@ function forAll(name: string, check: (found: Case) => void, wishes: Wishes = {},
     }),
     { numRuns },
   );
+}
+
+/** Where options decide whether an objective couples its batch, the cases in which it does not. */
+function forAllIndependent(name: string, check: (found: Case) => void, wishes?: Wishes, numRuns?: number): void {
+  forAll(name, (found) => !found.objective.couples && check(found), wishes, numRuns);
 }
 
 /** The places of an axis dealt out to a few parts, in any order; a part may be empty. */
@@ -70,7 +75,7 @@ describe.each(independent)("%s: rows dealt out to parts in any order", (name) =>
   };
 
   it("merge to the value, numerator and denominator of the whole, to the bit", () => {
-    forAll(
+    forAllIndependent(
       name,
       (found) => {
         const { objective, batch, random } = found;
@@ -87,7 +92,7 @@ describe.each(independent)("%s: rows dealt out to parts in any order", (name) =>
   });
 
   it("merge as integers that an all-reduce adds lane by lane", () => {
-    forAll(
+    forAllIndependent(
       name,
       (found) => {
         const tallies = cut(found).parts.map((part) => found.objective.tally(part));
@@ -101,7 +106,7 @@ describe.each(independent)("%s: rows dealt out to parts in any order", (name) =>
   });
 
   it("give the rows of the whole's gradient, to the bit, when divided by the denominator of the whole", () => {
-    forAll(
+    forAllIndependent(
       name,
       (found) => {
         const { objective, batch } = found;
@@ -120,7 +125,7 @@ describe.each(independent)("%s: rows dealt out to parts in any order", (name) =>
   });
 
   it("have losses a unit that do not depend on which other rows are present", () => {
-    forAll(
+    forAllIndependent(
       name,
       (found) => {
         const whole = found.objective.perUnit(found.batch);
@@ -176,7 +181,7 @@ describe.each(spread)("%s: sequences cut into pieces", (name) => {
   };
 
   it("merge under groupKeys to the bits of the whole", () => {
-    forAll(
+    forAllIndependent(
       name,
       (found) => {
         if (!applies(found)) return;
@@ -198,7 +203,7 @@ describe.each(spread)("%s: sequences cut into pieces", (name) => {
   });
 
   it("give the gradients of the whole under its denominator, and values that add up to that of the whole", () => {
-    forAll(
+    forAllIndependent(
       name,
       (found) => {
         if (!applies(found)) return;
@@ -226,6 +231,7 @@ describe.each(coupled)("%s: a coupled batch", (name) => {
     forAll(
       name,
       ({ objective, batch }) => {
+        if (!objective.couples) return;
         expect(objective.describe()).toContain("depends on its whole batch");
         const tally = objective.tally(batch);
         expect(() => tally.merge(tally)).toThrow(expect.objectContaining({ code: "merge" }));

@@ -11,7 +11,8 @@ export function print(text: string): void {
 /** Says on standard error what went wrong; an error that is not ours keeps its stack. */
 export function printError(error: unknown, subject?: string): void {
   const text = error instanceof LosswrightError ? error.message : error instanceof Error ? error.stack : String(error);
-  const line = `losswright: ${subject ? `${subject}: ` : ""}${text}`;
+  const told = subject === undefined || text?.startsWith(`${subject}: `);
+  const line = `losswright: ${told ? "" : `${subject}: `}${text}`;
   // Names out of a record may hold what moves a terminal's cursor or changes its colors.
   process.stderr.write(`${line.replace(/[^\P{Cc}\n]/gu, " ")}\n`);
 }

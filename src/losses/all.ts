@@ -63,3 +63,22 @@ export { squaredLogError } from "./elementwise/squared-log-error.js";
 export { type StudentTNllBatch, type StudentTNllOptions, studentTNll } from "./elementwise/student-t-nll.js";
 export { type TukeyOptions, tukey } from "./elementwise/tukey.js";
 export { type TweedieOptions, tweedie } from "./elementwise/tweedie.js";
+export { type ApproxNdcgOptions, approxNdcg } from "./preference/approx-ndcg.js";
+export { type CpoOptions, cpo } from "./preference/cpo.js";
+export { type DpoBatch, type DpoKind, type DpoOptions, dpo } from "./preference/dpo.js";
+export { type KtoBatch, type KtoOptions, kto } from "./preference/kto.js";
+export { type LambdaRankOptions, lambdaRank } from "./preference/lambda-rank.js";
+export type { RankingBatch } from "./preference/list.js";
+export { listMle } from "./preference/list-mle.js";
+export { listNet } from "./preference/list-net.js";
+export { type MarginRankingBatch, type MarginRankingOptions, marginRanking } from "./preference/margin-ranking.js";
+export { type OrpoOptions, orpo } from "./preference/orpo.js";
+export {
+  type PairwiseLogisticBatch,
+  type PairwiseLogisticOptions,
+  pairwiseLogistic,
+} from "./preference/pairwise-logistic.js";
+export { type PolicyGradientBatch, type PolicyGradientOptions, policyGradient } from "./preference/policy-gradient.js";
+export type { PolicyPairBatch } from "./preference/policy-pair.js";
+export { rankingSoftmax } from "./preference/ranking-softmax.js";
+export { type SimPoOptions, simPo } from "./preference/sim-po.js";

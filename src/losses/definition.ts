@@ -2,7 +2,7 @@ import type { OptionSpecs, UnitKind } from "../contract/index.js";
 import type { Role, TensorData } from "../tensor/index.js";
 
 /** A set of numbers that a field's values lie in. */
-export type Domain = "finite" | "unitInterval" | "nonNegative" | "positive" | "aboveMinusOne" | "sign";
+export type Domain = "finite" | "unitInterval" | "nonNegative" | "positive" | "nonPositive" | "aboveMinusOne" | "sign";
 
 /**
  * A tensor an objective reads: what it holds, its shape, and how its gradient comes about.

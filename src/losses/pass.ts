@@ -154,6 +154,7 @@ const domains: Record<Domain, { has(value: number): boolean; words: string }> = 
   unitInterval: { has: (value) => value >= 0 && value <= 1, words: "a number in [0, 1]" },
   nonNegative: { has: (value) => value >= 0 && value < Number.POSITIVE_INFINITY, words: "a finite number, at least 0" },
   positive: { has: (value) => value > 0 && value < Number.POSITIVE_INFINITY, words: "a finite number above 0" },
+  nonPositive: { has: (value) => value <= 0, words: "a number, at most 0" },
   aboveMinusOne: { has: (value) => value > -1 && value < Number.POSITIVE_INFINITY, words: "a finite number above -1" },
 };
 

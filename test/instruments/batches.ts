@@ -159,7 +159,8 @@ function drawBatch(definition: LossDefinition<object>, frame: Frame, random: Ran
   }
   const perRow = unitShape.length > 1;
   const rows = [unitShape[0] ?? 1, 1];
-  if (random.chance(0.5)) batch.mask = drawMask(perRow && random.chance(0.3) ? rows : unitShape, random);
+  const maskOfRows = perRow && !definition.fields.mask;
+  if (random.chance(0.5)) batch.mask = drawMask(maskOfRows && random.chance(0.3) ? rows : unitShape, random);
   if (random.chance(0.5)) batch.weights = drawWeights(perRow && random.chance(0.3) ? rows : unitShape, wishes, random);
   const flatShift = unitShape.length === 1 && Number(options.labelShift ?? 0) > 0;
   if (flatShift || (random.chance(0.4) && !(wishes.wholeRows && unitShape.length < 2))) {
@@ -207,6 +208,8 @@ function drawReal(domain: Domain | undefined, random: Random): number {
       return random.between(0.1, 3);
     case "sign":
       return random.chance(0.5) ? 1 : -1;
+    case "nonPositive":
+      return -random.between(0.1, 3);
     case "aboveMinusOne":
       return random.between(-0.9, 3);
     default:
@@ -263,7 +266,10 @@ export function fieldAxis({ objective, batch, unitShape, options }: Case, field:
   const { shape } = batch[field] as Tensor;
   const { definition } = objective;
   const spec = definition.fields[field];
-  if (commonFields.includes(field)) return unitAxis === 0 || String(shape) === String(unitShape) ? unitAxis : -1;
+  if (commonFields.includes(field)) {
+    const along = shape.length > unitShape.length || String(shape) === String(unitShape);
+    return unitAxis === 0 || along ? unitAxis : -1;
+  }
   if (!spec!.shape.includes("...")) return spec!.shape.indexOf(definition.unitShape[unitAxis]!);
   const classAxis = spec!.followsClassAxis ? Number(options.classAxis ?? -1) : -1;
   return classAxis >= 0 && classAxis <= unitAxis ? unitAxis + 1 : unitAxis;
@@ -298,9 +304,14 @@ export function takePlaces(from: Tensor, axis: number, places: readonly number[]
 }
 
 /** An entry of a common field for a unit: of the units' shape, of `[B, 1]` or of `[B]`. */
-export function entryOf({ batch, unitShape }: Case, field: "mask" | "weights" | "segmentIds", unit: number): number {
+export function entryOf(found: Case, field: "mask" | "weights" | "segmentIds", unit: number): number {
+  const { batch, unitShape } = found;
   const given = batch[field] as Tensor | undefined;
   if (!given) return 1;
+  // A mask over the members of a unit leaves it as long as one member is left.
+  if (given.shape.length > unitShape.length) {
+    return Number(placesOfUnit(found, field, unit).some((at) => Number(given.data[at]) !== 0));
+  }
   const rowLength = sizeOf(unitShape.slice(1));
   return Number(given.data[given.data.length === sizeOf(unitShape) ? unit : Math.floor(unit / rowLength)]);
 }

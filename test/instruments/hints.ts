@@ -40,7 +40,42 @@ function awayFromZero(batch: Record<string, AnyBatch[string]>, field: string): v
   );
 }
 
+/** Gives a field that options ask for, or that a law needs, the numbers of another, moved. */
+function besides(batch: Record<string, AnyBatch[string]>, field: string, other: string, random: Random): void {
+  if (batch[field]) return;
+  const { data, shape } = batch[other] as Tensor<"scores", "float64">;
+  batch[field] = tensor(
+    data.map((entry) => Math.fround(entry + random.real(1))),
+    shape,
+  );
+}
+
 export const hints: Readonly<Record<string, Hint>> = {
+  // reweightOnly detaches on purpose: its gradient is not the slope of its value (focal.test.ts holds it).
+  focal: {
+    options(options) {
+      delete options.reweightOnly;
+    },
+  },
+  // Ranks 0..3 are drawn, which three thresholds part.
+  ordinal: {
+    sizes(sizes, random) {
+      sizes["K-1"] = random.integer(3, 5);
+    },
+  },
+  expectedCost: {
+    options(options, sizes, random) {
+      const { K } = sizes as { K: number };
+      const row = () => Array.from({ length: K }, () => random.between(-1, 3));
+      if (random.chance(0.6)) options.costs = Array.from({ length: K }, row);
+    },
+  },
+  // KL(model‖target) is +∞ where the target forbids a class.
+  klDivergence: {
+    batch(batch, { direction }) {
+      if (direction === "reverse" && batch.targets) awayFromZero(batch, "targets");
+    },
+  },
   infoNce: {
     // Row i is paired with key i unless labels or positiveMask say otherwise.
     sizes(sizes, random) {
@@ -111,5 +146,27 @@ export const hints: Readonly<Record<string, Hint>> = {
       );
     },
     huge: 0.29,
+  },
+  // References are needed unless the options say that there is none.
+  dpo: {
+    options(options) {
+      if (options.kind === "exoPair" && !options.labelSmoothing) options.labelSmoothing = 0.1;
+      // Above 1 the exponential side outgrows float64 at scores of 1e4.
+      if (Number(options.discopopTau) > 1) delete options.discopopTau;
+    },
+    batch(batch, { referenceFree }, random) {
+      if (referenceFree) return;
+      besides(batch, "referenceChosen", "policyChosen", random);
+      besides(batch, "referenceRejected", "policyRejected", random);
+    },
+    privateFields: () => ["policyChosen", "policyRejected", "referenceChosen", "referenceRejected"],
+  },
+  // On-policy the gradient is not the slope of the value (policy-gradient.test.ts holds it); the ratio is an exponential.
+  policyGradient: {
+    batch(batch, { klCoefficient }, random) {
+      besides(batch, "oldLogProbs", "logProbs", random);
+      if (klCoefficient !== 0) besides(batch, "referenceLogProbs", "logProbs", random);
+    },
+    huge: 50,
   },
 };

@@ -1,10 +1,8 @@
 import { jsonNumber } from "../../contract/index.js";
-import { type AnyBatch, type Objective, objectiveFrom } from "../../losses/index.js";
-import type { Note } from "../../tally/index.js";
 import type { AuditedStep, Declared } from "../audited-step.js";
 import { Gradients } from "../explain/gradients.js";
-import { underReduction } from "../explain/reductions.js";
 import type { Check, Finding } from "../finding.js";
+import { notesOf } from "../notes.js";
 import { short } from "../numbers.js";
 
 /**
@@ -67,16 +65,11 @@ function whyLost(step: AuditedStep): string {
   return "The numbers were lost on the way, not in the inputs: a log of a softmax or sigmoid that underflowed to 0, or a NaN times a mask of 0.";
 }
 
-function fromInputs(
-  { objective, parts, declared }: AuditedStep,
-  evidence: Finding["evidence"],
-  seen: boolean,
-): Finding {
+function fromInputs(step: AuditedStep, evidence: Finding["evidence"], seen: boolean): Finding {
+  const { declared } = step;
   if (declared!.denominator === 0) return fromNothing(declared!, evidence);
-  const notes = parts.flatMap(({ batch }, part) =>
-    notesOf(objective, batch).map((note) => (parts.length > 1 ? `part ${part + 1}: ${note.message}` : note.message)),
-  );
-  const because = notes.length ? ` ${notes[0]}.` : "";
+  const notes = notesOf(step);
+  const because = notes.length ? ` ${notes[0]!.message}.` : "";
   return {
     check: "non-finite",
     severity: "error",
@@ -99,10 +92,4 @@ function fromNothing({ value }: Declared, evidence: Finding["evidence"]): Findin
     evidence: { ...evidence, units: 0 },
     fix: 'skip steps that count nothing, or declare onEmpty: "zero".',
   };
-}
-
-/** What evaluating a part has to say, also of one that counts nothing where the contract calls that an error. */
-function notesOf(objective: Objective, batch: AnyBatch): readonly Note[] {
-  const reduction = { ...objective.reduction, onEmpty: "zero" as const };
-  return objectiveFrom(underReduction(objective.contract, reduction)).evaluate(batch).notes;
 }

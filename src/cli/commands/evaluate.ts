@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { openStep } from "../../audit/index.js";
+import { notesOf, openStep } from "../../audit/index.js";
 import { jsonNumber } from "../../contract/index.js";
 import { readStep } from "../../io/files.js";
 import { exitCodes, print } from "../exit.js";
@@ -12,10 +12,11 @@ export function addEvaluate(program: Command): void {
     .argument("<step>", "directory of a step record, or its step.json")
     .option("--json", "print JSON instead of text")
     .action(async (path: string, options: { json?: boolean }) => {
-      const { objective, declared, contradiction, parts } = openStep(await readStep(path), { search: false });
+      const step = openStep(await readStep(path), { search: false });
+      const { objective, declared, contradiction } = step;
       if (!declared) throw contradiction;
       const { value, numerator, denominator, contract } = declared;
-      const notes = parts.flatMap(({ batch }) => objective.evaluate(batch).notes);
+      const notes = notesOf(step);
       if (options.json) {
         const numbers = [value, numerator, denominator].map(jsonNumber);
         const tallies = declared.tallies.map((tally) => tally.toJSON());

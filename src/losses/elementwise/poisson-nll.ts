@@ -32,7 +32,7 @@ export const poissonNll = /*#__PURE__*/ defineElementLoss<PoissonNllOptions>({
     pitfalls: [
       "Predictions are the logarithm of the rate unless logInput: false. A rate taken for a logarithm trains without an error.",
       "Variance equals mean: for counts that scatter more use negativeBinomialNll.",
-      "Without full, log y! is missing and the value may be negative; full adds Stirling's approximation, 8 % of 1 off at y just above 1.",
+      "Without full, log y! is missing and the value may be negative; full adds Stirling's approximation, 0.04 short of log 2! and closer beyond.",
       "Exposure (time, area) belongs into the model as + log exposure, not into the weights.",
     ],
     metric: "the loss itself; meanAbsoluteError of the rate",

@@ -19,8 +19,9 @@ export interface ApproxNdcgOptions {
  * loss is Σ_i gain_i log(1 + e_i/(1 + k)) / (log(1 + k) log(1 + rank_i)) / ideal DCG, so that a nearly perfect list
  * keeps its small loss where 1 − NDCG would cancel to 0. The base of the logarithm cancels against the ideal DCG.
  * T → 0 is 1 − NDCG itself, with no gradient. Equal scores share their places: each is half before the other.
- * A list without relevance has nothing to order: loss and gradient 0, and it counts. Two scores of −∞ give NaN.
- * Qin et al. 2010, "A general approximation framework for direct optimization of information retrieval measures", eq. 14.
+ * A list without relevance has nothing to order: loss and gradient 0, and it counts. A score of −∞ ranks last; two of
+ * them give NaN where either item is relevant.
+ * Qin et al. 2010, "A general approximation framework for direct optimization of information retrieval measures".
  */
 export const approxNdcg = /*#__PURE__*/ defineListLoss<ApproxNdcgOptions>({
   name: "approxNdcg",
@@ -36,7 +37,7 @@ export const approxNdcg = /*#__PURE__*/ defineListLoss<ApproxNdcgOptions>({
       "It is close to 1 − NDCG only where scores lie several temperatures apart: report ndcg itself.",
     ],
     metric: "ndcg",
-    source: "Qin et al. 2010, eq. 14",
+    source: "Qin et al. 2010",
   },
   options: { temperature: numberOption("how far apart two scores must be before their order counts", 1, { above: 0 }) },
   relevance: { meaning: "grade of each item, finite and at least 0; its gain is 2^grade − 1", domain: "nonNegative" },

@@ -18,7 +18,7 @@ export interface CpoOptions {
  *   d/dc  = −β σ(−z) − 1,   d/dr = β σ(−z)
  * DPO with a uniform reference, plus the negative log-likelihood of the chosen answer, −c, which keeps the policy from
  * lowering both scores. Only c = r = −∞ and NaN give NaN.
- * Xu et al. 2024, "Contrastive preference optimization", eq. 5–7; TRL `CPOTrainer` with `cpo_alpha` 1.
+ * Xu et al. 2024, "Contrastive preference optimization"; TRL `CPOTrainer` with `cpo_alpha` 1.
  */
 export const cpo = /*#__PURE__*/ definePolicyPairLoss<CpoOptions>({
   name: "cpo",
@@ -36,7 +36,7 @@ export const cpo = /*#__PURE__*/ definePolicyPairLoss<CpoOptions>({
       "The trainer it comes from averages the likelihood over the batch's tokens, here it is of each pair: lengths weigh differently.",
     ],
     metric: "winRate, rewardMargin",
-    source: "Xu et al. 2024, eq. 5–7; TRL CPOTrainer",
+    source: "Xu et al. 2024; TRL CPOTrainer",
   },
   options: {
     beta: numberOption("scales the difference of the two scores", 0.1, { above: 0 }),

@@ -65,7 +65,7 @@ export const dpoKinds = {
   },
   /**
    * [(1 − ε)(−log σ(z)) − ε(−log σ(−z))]/(1 − 2ε), unbiased when a share ε of labels is reversed; written as
-   * −log σ(z) − εz/(1 − 2ε), which is what remains after −log σ(−z) = z − log σ(z). Chowdhury et al. 2024, eq. 12.
+   * −log σ(z) − εz/(1 − 2ε), which is what remains after −log σ(−z) = z − log σ(z). Chowdhury et al. 2024.
    */
   robust: {
     smooths: true,
@@ -128,14 +128,15 @@ export const dpoKinds = {
   aot: {
     smooths: true,
     matches: "pairs",
-    words: "−log σ(z) where h is the policy's margin minus the reference's margin of the same rank in the batch",
+    words:
+      "−log σ(z) where h is the policy's part of a margin c − r minus the reference's part of the same rank in the batch",
     open: logistic,
   },
   /** The same of chosen against rejected log ratios. Melnyk et al. 2024. */
   aotUnpaired: {
     smooths: true,
     matches: "answers",
-    words: "−log σ(z) where h is the chosen log ratio minus the rejected log ratio of the same rank in the batch",
+    words: "−log σ(z) where h is the chosen answer's c minus the rejected answer's r of the same rank in the batch",
     open: logistic,
   },
   /** 1 − σ(βc) + σ(βr): chosen up, rejected down, each for itself. D'Oosterlinck et al. 2024, eq. 7. */

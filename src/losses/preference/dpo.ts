@@ -3,8 +3,7 @@ import { LosswrightError } from "../../errors/index.js";
 import { defineLoss } from "../define-loss.js";
 import type { BatchView, Workspace } from "../definition.js";
 import { type DpoKindOptions, type DpoKindSpec, dpoKinds, type PairRatios } from "./dpo-kinds.js";
-import { type Score, scoreInWords, scoreOption, sequenceField } from "./fields.js";
-import type { SequenceScores } from "./fields.js";
+import { type Score, type SequenceScores, scoreInWords, scoreOption, sequenceField } from "./fields.js";
 import type { PolicyPairBatch } from "./policy-pair.js";
 import { placeSorter } from "./sort.js";
 
@@ -103,12 +102,13 @@ export const dpo = /*#__PURE__*/ defineLoss<DpoOptions, DpoBatch, "policyChosen"
     return options;
   },
   describe({ kind, beta, labelSmoothing, referenceFree, discopopTau, score }) {
+    const ratios = referenceFree ? "the policy's scores, with no reference," : "the log ratios of policy to reference";
     return [
-      `DPO loss (${kind}) of each pair with beta ${beta}, ${dpoKinds[kind].words}`,
+      `DPO loss (${kind}) of each pair, ${dpoKinds[kind].words}, z = βh with β = ${beta}`,
+      `${matchesOf(kind) ? "" : "h = c − r, "}c and r being ${ratios} of the chosen and the rejected answer`,
       labelSmoothing > 0 && `labels smoothed by ${labelSmoothing}`,
       kind === "discopop" && `τ = ${discopopTau}`,
       matchesOf(kind) && "an entry of weights or perUnit belonging to a rank of the batch, not to a pair",
-      referenceFree ? "log ratios being the policy's scores, with no reference" : "log ratios of policy to reference",
       `scores being ${scoreInWords(score)}`,
     ]
       .filter(Boolean)
@@ -221,7 +221,11 @@ function checkSmoothing({ kind, labelSmoothing }: DpoOptions): void {
     throw wrong(found, "above 0: it is the target's share of the rejected answer", "write labelSmoothing: 0.001.");
   }
   if (kind === "robust" && labelSmoothing === 0.5) {
-    throw wrong(found, "below 0.5: the loss divides by 1 − 2ε", "with labels reversed half of the time nothing is left to learn.");
+    throw wrong(
+      found,
+      "below 0.5: the loss divides by 1 − 2ε",
+      "with labels reversed half of the time nothing is left to learn.",
+    );
   }
 }
 

@@ -1,10 +1,17 @@
 import { numberOption } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
 import { sigmoid } from "../../numerics/index.js";
-import type { Tensor, Unlabeled } from "../../tensor/index.js";
+import type { Tensor } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
 import type { BatchView } from "../definition.js";
-import { type Score, type SequenceScores, scoreInWords, scoreOption, sequenceField, type UnitFields } from "./fields.js";
+import {
+  type Score,
+  type SequenceScores,
+  scoreInWords,
+  scoreOption,
+  sequenceField,
+  type UnitFields,
+} from "./fields.js";
 
 /** Options of {@link kto}. */
 export interface KtoOptions {
@@ -36,7 +43,7 @@ export interface KtoBatch extends UnitFields {
  *   d/dh  = ∓ w β σ(β (h − k)) σ(−β (h − k))
  * Written as 1 − σ(±β (h − k)) in the paper; σ of the opposite sign keeps its digits where that difference cancels.
  * The gradient vanishes on both sides: an answer far from the reference point, right or wrong, is let go.
- * h = ±∞ gives 0 or w; NaN gives NaN. Ethayarajh et al. 2024, eq. 8; TRL `KTOTrainer`.
+ * h = ±∞ gives 0 or w; NaN gives NaN. Ethayarajh et al. 2024; TRL `KTOTrainer`.
  */
 export const kto = /*#__PURE__*/ defineLoss<KtoOptions, KtoBatch, "policy">({
   name: "kto",
@@ -45,9 +52,13 @@ export const kto = /*#__PURE__*/ defineLoss<KtoOptions, KtoBatch, "policy">({
   unitShape: ["B"],
   documentation: {
     summary: "One minus the prospect-theoretic value of single answers, each desirable or not.",
-    formula: "w·σ(∓β·(h − k)),  h = policy − reference,  k = max(klEstimate, 0);  − for desirable answers, + for others",
+    formula:
+      "w·σ(∓β·(h − k)),  h = policy − reference,  k = max(klEstimate, 0);  − for desirable answers, + for others",
     gradient: "d/dpolicy = ∓w·β·σ(β·(h − k))·σ(−β·(h − k));  none through klEstimate",
-    likelihood: { target: "answer called desirable or not", distribution: "none: a bounded utility, not a log-likelihood" },
+    likelihood: {
+      target: "answer called desirable or not",
+      distribution: "none: a bounded utility, not a log-likelihood",
+    },
     pitfalls: [
       "klEstimate is one number for the whole step: gather it over ranks and micro-batches, or each part has its own loss.",
       "It comes from mismatched prompts and answers, scored without gradient; the batch's own log ratios bias it.",
@@ -55,7 +66,7 @@ export const kto = /*#__PURE__*/ defineLoss<KtoOptions, KtoBatch, "policy">({
       "The two weights scale the loss and do not divide: doubling both doubles the gradient.",
     ],
     metric: "winRate, rewardMargin",
-    source: "Ethayarajh et al. 2024, eq. 8; TRL KTOTrainer",
+    source: "Ethayarajh et al. 2024; TRL KTOTrainer",
   },
   options: {
     beta: numberOption("scales the log ratio of policy and reference", 0.1, { above: 0 }),

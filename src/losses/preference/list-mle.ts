@@ -12,7 +12,7 @@ import { placeSorter } from "./sort.js";
  * that the answer does not.
  * The last stage has one item and costs nothing. A score of −∞ costs +∞ unless only such items remain: then NaN, but for
  * the very last.
- * Xia et al. 2008, "Listwise approach to learning to rank", section 4.
+ * Xia et al. 2008, "Listwise approach to learning to rank".
  */
 export const listMle = /*#__PURE__*/ defineListLoss<object>({
   name: "listMle",
@@ -28,7 +28,7 @@ export const listMle = /*#__PURE__*/ defineListLoss<object>({
       "Every place counts alike: for the top of the list take lambdaRank or approxNdcg.",
     ],
     metric: "ndcg, kendallTau",
-    source: "Xia et al. 2008, section 4",
+    source: "Xia et al. 2008",
   },
   options: {},
   relevance: { meaning: "grade of each item, finite; only its order counts", domain: "finite" },

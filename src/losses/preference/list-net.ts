@@ -10,7 +10,7 @@ import { crossEntropyOfList } from "./softmax-list.js";
  * q_k is the chance that item k comes first when relevance itself is the score, so differences of relevance count, not
  * ratios: 3 and 2 say the same as 1 and 0. The least loss is the entropy of q, not 0.
  * A score of −∞ forbids its item: +∞ unless q_k rounds to 0; NaN where all are −∞.
- * Cao et al. 2007, "Learning to rank: from pairwise approach to listwise approach", section 4.3.
+ * Cao et al. 2007, "Learning to rank: from pairwise approach to listwise approach": top-one probabilities.
  */
 export const listNet = /*#__PURE__*/ defineListLoss<object>({
   name: "listNet",
@@ -28,7 +28,7 @@ export const listNet = /*#__PURE__*/ defineListLoss<object>({
       "Padding must be masked: a padded relevance of 0 takes its share of the target.",
     ],
     metric: "ndcg",
-    source: "Cao et al. 2007, section 4.3",
+    source: "Cao et al. 2007, top-one probabilities",
   },
   options: {},
   relevance: { meaning: "grade of each item, finite; a softmax turns it into the target", domain: "finite" },
@@ -41,7 +41,7 @@ export const listNet = /*#__PURE__*/ defineListLoss<object>({
       grades.set(relevance);
       grades.fill(Number.NEGATIVE_INFINITY, count);
       target.update(grades);
-      for (let k = 0; k < count; k++) weights[k] = target.probability(k);
+      for (let k = 0; k < length; k++) weights[k] = target.probability(k);
     });
   },
 });

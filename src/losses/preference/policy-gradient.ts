@@ -56,7 +56,8 @@ export const policyGradient = /*#__PURE__*/ defineLoss<PolicyGradientOptions, Po
   unit: "position",
   unitShape: ["..."],
   documentation: {
-    summary: "The clipped policy gradient of PPO and GRPO, token by token, with an optional divergence from a reference.",
+    summary:
+      "The clipped policy gradient of PPO and GRPO, token by token, with an optional divergence from a reference.",
     formula: "−min(ρ·A, clip(ρ, 1 − ε⁻, 1 + ε⁺)·A) + c·(e^d − d − 1),  ρ = exp(p − p_old),  d = p_ref − p",
     gradient: "d/dp = −A·ρ where the bound does not cut, else 0;  − c·(e^d − 1)",
     likelihood: {
@@ -79,7 +80,11 @@ export const policyGradient = /*#__PURE__*/ defineLoss<PolicyGradientOptions, Po
     klCoefficient: numberOption("weight of the divergence from the reference policy", 0, { atLeast: 0 }),
   },
   fields: {
-    logProbs: { ...logProbs, meaning: "log-probability of each token taken, under the policy that learns", gradient: "row" },
+    logProbs: {
+      ...logProbs,
+      meaning: "log-probability of each token taken, under the policy that learns",
+      gradient: "row",
+    },
     oldLogProbs: {
       ...logProbs,
       meaning: "the same under the policy that took them; without it the policy is that one (on-policy)",
@@ -123,23 +128,22 @@ export const policyGradient = /*#__PURE__*/ defineLoss<PolicyGradientOptions, Po
       rows.advantages!,
     ];
     const ratio = () => (old ? exp(policy[0]! - old[0]!) : exp(policy[0]! - policy[0]!));
+    // An advantage of 0 asks for nothing, also where the ratio overflows.
+    const scaled = (by: number) => (by === Number.POSITIVE_INFINITY && advantages[0] === 0 ? 0 : by * advantages[0]!);
     const bounded = (free: number) => Math.min(Math.max(free, 1 - clipLow), 1 + clipHigh);
     return {
       loss() {
-        const advantage = advantages[0]!;
         const free = ratio();
-        const surrogate = advantage === 0 ? 0 : Math.min(free * advantage, bounded(free) * advantage);
+        const surrogate = Math.min(scaled(free), scaled(bounded(free)));
         return klCoefficient === 0
           ? 0 - surrogate
           : klCoefficient * expm1Excess(reference![0]! - policy[0]!) - surrogate;
       },
       gradient() {
-        const advantage = advantages[0]!;
         const free = ratio();
-        const cut = advantage === 0 || (advantage > 0 ? free > 1 + clipHigh : free < 1 - clipLow);
-        const slope = cut ? 0 : 0 - free * advantage;
-        own.logProbs![0] =
-          klCoefficient === 0 ? slope : slope - klCoefficient * expm1(reference![0]! - policy[0]!);
+        const cut = advantages[0]! > 0 ? free > 1 + clipHigh : free < 1 - clipLow;
+        const slope = cut ? 0 : 0 - scaled(free);
+        own.logProbs![0] = klCoefficient === 0 ? slope : slope - klCoefficient * expm1(reference![0]! - policy[0]!);
       },
     };
   },
