@@ -124,6 +124,17 @@ describe("the report of a step", () => {
     expect(note).toContain("unexplained: The contract gives");
   });
 
+  it.each([
+    ["micro-batches, with the name of one in the table", undefined, "4 micro-batches", "micro-batch"],
+    ["ranks, where each is one", [0, 1, 2, 3], "4 ranks", "rank"],
+    ["parts, where ranks have several", [0, 0, 1, 1], "4 parts", "part"],
+  ])("calls parts %s", (_, ranks, counted, word) => {
+    const text = shown(stepOf({ ...averaged(tokens([5, 9, 3, 20])), ...(ranks && { ranks }) }));
+    expect(text.split("\n")[0]).toBe(`step                one step in ${counted}`);
+    expect(text).toMatch(new RegExp(`^ +${word}   tokens   sum of losses`, "m"));
+    if (word !== "rank") expect(text).toMatch(new RegExp(`A token of ${word} \\d pulls`));
+  });
+
   it("tells a contradiction without a table", () => {
     const [part] = tokens([5]);
     const text = shown(stepOf({ parts: [{ ...part!, fields: { logits: part!.fields.logits! } }], loss: 1 }));

@@ -1,6 +1,6 @@
 import { numberOption } from "../../contract/index.js";
 import { defineLoss } from "../define-loss.js";
-import { normOf } from "./embeddings.js";
+import { normOf } from "../norm.js";
 import { type PairBatch, pairFields } from "./pairs.js";
 
 /** Options of {@link cosineEmbedding}. */
@@ -31,7 +31,7 @@ export const cosineEmbedding = /*#__PURE__*/ defineLoss<CosineEmbeddingOptions, 
     summary: "One minus the cosine of pairs that belong together, a hinge on the cosine of pairs that do not.",
     formula: "1 − c where t = 1,  max(0, c − m) where t = −1;  c = l·r / √((‖l‖² + 1e-12)(‖r‖² + 1e-12))",
     gradient: "dc/dl = (r/B − c·l/A)/A, dc/dr = (l/A − c·r/B)/B; times −1 where t = 1, 1 beyond the margin",
-    likelihood: { target: "none: a margin on a cosine", distribution: "none" },
+    likelihood: { target: "pair that belongs together or not", distribution: "none: a margin on a cosine" },
     pitfalls: [
       "Targets are 1 and −1; a 0 is refused, where torch gives such a pair the loss 0.",
       "The gradient runs along 1/norm: rows near 0 get huge ones, long rows hardly learn.",

@@ -1,5 +1,5 @@
 import { pow } from "../../numerics/index.js";
-import { normOf } from "./embeddings.js";
+import { normOf } from "../norm.js";
 
 /**
  * The p-norm of left − right + shift, with its slopes.

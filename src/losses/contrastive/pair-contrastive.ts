@@ -28,7 +28,7 @@ export const pairContrastive = /*#__PURE__*/ defineLoss<PairContrastiveOptions, 
       "Squared distance of pairs that are the same, squared hinge on the distance of pairs that are not, halved.",
     formula: "½(y·d² + (1 − y)·max(0, m − d)²),  d = ‖l − r‖",
     gradient: "d/dl = y(l − r) − (1 − y)·max(0, m − d)·(l − r)/d, 0 in the push at d = 0; d/dr its negative",
-    likelihood: { target: "none: a margin on a distance", distribution: "none" },
+    likelihood: { target: "pair that is the same or not", distribution: "none: a margin on a distance" },
     pitfalls: [
       "y is 1 for the same: the paper's Y is the other way round.",
       "Same pairs are pulled to distance 0, however near they are already, and collapse where there are too few others.",

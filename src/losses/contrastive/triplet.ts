@@ -47,7 +47,10 @@ export const triplet = /*#__PURE__*/ defineLoss<TripletOptions, TripletBatch, "a
     summary: "Hinge on how much farther a negative is from its anchor than a positive.",
     formula: "max(0, m + d(a, b) − d(a, c)),  d(x, y) = ‖x − y + 1e-6‖_p",
     gradient: "where it counts: d/da = u(a, b) − u(a, c), d/db = −u(a, b), d/dc = u(a, c), u(x, y) = d d(x, y)/dx",
-    likelihood: { target: "none: a margin between two distances", distribution: "none" },
+    likelihood: {
+      target: "triple of anchor, match and mismatch",
+      distribution: "none: a margin between two distances",
+    },
     pitfalls: [
       "Most random triplets cost nothing after a short while: mine hard ones (hardNegatives), and watch the share above 0.",
       "The mean is over all rows, also those at 0: the pull shrinks as triplets are solved.",

@@ -1,7 +1,7 @@
 import { numberOption } from "../../contract/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
-import { normOf } from "../contrastive/embeddings.js";
 import { defineLoss } from "../define-loss.js";
+import { normOf } from "../norm.js";
 import { type ElementBatch, elementFields } from "./element.js";
 
 /** Options of {@link cosineDistance}. */
