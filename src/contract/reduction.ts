@@ -22,6 +22,8 @@ export const perOfUnit = {
   element: ["element", "sequence", "sample"],
   row: ["sample", "sequence"],
   pair: ["sample", "sequence"],
+  // A unit that is a whole sequence has a length: `sequence` divides its loss by it, `token` divides by all lengths.
+  sequence: ["sample", "sequence", "token"],
 } as const satisfies Record<string, readonly Per[]>;
 
 export type UnitKind = keyof typeof perOfUnit;

@@ -177,9 +177,10 @@ class DefinedObjective implements Objective {
     const pass = new Pass(this.definition, batch, units, isLive, plan?.gradients);
     const addUnit = (unit: number, group: number, sum: ExactSum) => {
       if (!isLive(unit)) return;
-      const weight = units.numeratorWeight;
-      sum.add(weight * pass.loss(unit));
-      const factor = plan?.factor(weight, group) ?? 0;
+      const { numeratorWeight: weight, lossDivisor } = units;
+      const loss = pass.loss(unit);
+      sum.add(weight * (lossDivisor === 1 ? loss : loss / lossDivisor));
+      const factor = (plan?.factor(weight, group) ?? 0) / lossDivisor;
       // A factor of 0 leaves no trace, not even of a NaN.
       if (factor !== 0) pass.spread(unit, factor);
     };

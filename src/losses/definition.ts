@@ -66,6 +66,8 @@ export interface UnitRules {
   numeratorWeight?(unit: number): number;
   /** Factor on its share of the denominator, under `divideBy: "weight"`. */
   denominatorWeight?(unit: number): number;
+  /** Of a unit that is a whole sequence: how many labels it has, at least 0. */
+  length?(unit: number): number;
 }
 
 /** The mathematics of one call. `gradient` and `addShared` follow a `loss` of the same unit and may use its work. */

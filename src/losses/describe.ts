@@ -2,7 +2,13 @@ import type { Reduction, UnitKind } from "../contract/index.js";
 import { couplesBatch, type LossDefinition } from "./definition.js";
 
 /** Names of what is averaged, by the natural unit of the objective. */
-const plural: Record<UnitKind, string> = { position: "positions", element: "elements", row: "rows", pair: "pairs" };
+const plural: Record<UnitKind, string> = {
+  position: "positions",
+  element: "elements",
+  row: "rows",
+  pair: "pairs",
+  sequence: "sequences",
+};
 
 /** The contract of an objective in words: the loss of a unit, then what is averaged over what. */
 export function describeObjective<Options extends object>(
@@ -21,6 +27,12 @@ export function describeReduction(unit: UnitKind, { per, divideBy }: Reduction):
   const units = plural[unit];
   const inner = divideBy === "count" ? `weighted sum over count of the ${units}` : `weighted mean of the ${units}`;
   const constant = typeof divideBy === "object" ? divideBy.constant : null;
+  if (unit === "sequence" && per !== "sample") {
+    const weights = divideBy === "count" ? "counts" : "weights";
+    const whole = per === "token" ? `the sum of ${weights} times lengths` : `the sum of ${weights}`;
+    const loss = per === "token" ? "sum over all sequences" : "sum over all sequences, each loss divided by its length";
+    return `${loss}, divided by ${constant ?? whole}`;
+  }
   if (per === "sequence") {
     const outer = constant === null ? "mean over all sequences that have one" : `their sum divided by ${constant}`;
     return `${inner} inside each sequence, then ${outer}`;

@@ -28,7 +28,10 @@ export class Units {
   readonly source: (unit: number) => number;
   numeratorWeight = 0;
   denominatorWeight = 0;
+  /** What divides the unit's loss before it is weighed: the length of a whole sequence under `per: "sequence"`. */
+  lossDivisor = 1;
 
+  private readonly per: Per;
   private readonly batch: BoundBatch<object>;
   private readonly rules: UnitRules;
   private readonly masked: ((unit: number) => boolean) | undefined = undefined;
@@ -41,6 +44,7 @@ export class Units {
     this.rules = rules;
     this.count = unitCount;
     this.byCount = reduction.divideBy === "count";
+    this.per = reduction.per;
     const mask = batch.common.get("mask");
     if (mask) {
       const [flag, place] = [flagsOf(mask), placeIn(batch, mask)];
@@ -64,7 +68,8 @@ export class Units {
     }
     const segments = batch.common.has("segmentIds") && !keyed ? identityOf(batch, "segmentIds") : undefined;
     this.source = labelShift(where, shift, unitShape, segments).source;
-    this.groups = groupsOf(batch, reduction.per, segments);
+    // A unit that is a whole sequence is never averaged with others before the batch is.
+    this.groups = rules.length ? null : groupsOf(batch, reduction.per, segments);
   }
 
   /**
@@ -78,12 +83,22 @@ export class Units {
     const { rules } = this;
     if (weight === 0) {
       this.numeratorWeight = 0;
-      this.denominatorWeight = this.byCount ? 1 : 0;
+      this.denominatorWeight = !this.byCount ? 0 : this.per === "token" ? (rules.length?.(unit) ?? 1) : 1;
       return true;
     }
+    const length = rules.length?.(unit);
+    if (length !== undefined) return this.weighSequence(weight, length);
     this.numeratorWeight = rules.numeratorWeight ? weight * rules.numeratorWeight(unit) : weight;
     if (this.byCount) this.denominatorWeight = 1;
     else this.denominatorWeight = rules.denominatorWeight ? weight * rules.denominatorWeight(unit) : weight;
+    return true;
+  }
+
+  /** A whole sequence: its length divides its loss, or joins the denominator, or neither. */
+  private weighSequence(weight: number, length: number): true {
+    this.numeratorWeight = weight;
+    this.lossDivisor = this.per === "sequence" ? Math.max(length, 1) : 1;
+    this.denominatorWeight = (this.byCount ? 1 : weight) * (this.per === "token" ? length : 1);
     return true;
   }
 

@@ -73,9 +73,9 @@ describe("klDivergence", () => {
     const h = 2 ** -20; // KL = h²/2 · q(1 − q) + O(h³), where Σ q log(q/p) gives rounding noise
     const { value, slopes } = found(pair([0, 1 + h], [0, 1]), { direction });
     const variance = Math.E / (1 + Math.E) ** 2;
-    expect(value / ((h * h * variance) / 2)).toBeCloseTo(1, 8);
-    expect(slopes[1]! / (h * variance)).toBeCloseTo(1, 8);
-    expect(slopes[0]! / (-h * variance)).toBeCloseTo(1, 8);
+    expect(value / ((h * h * variance) / 2)).toBeCloseTo(1, 5);
+    expect(slopes[1]! / (h * variance)).toBeCloseTo(1, 5);
+    expect(slopes[0]! / (-h * variance)).toBeCloseTo(1, 5);
   });
 
   it("keeps the digits of a sure and right answer", () => {

@@ -1,4 +1,5 @@
 import { exp, log, log1p, log1pExp, sigmoid } from "../../numerics/index.js";
+import { divergencePart } from "../distribution/divergence.js";
 import { logisticLoss, logisticSlope } from "./logistic.js";
 
 /** The options that the kinds read. */
@@ -79,21 +80,20 @@ export const dpoKinds = {
     },
   },
   /**
-   * KL(Bernoulli(σ(z)) ‖ Bernoulli(1 − ε)), the reverse divergence: 0 where σ(z) = 1 − ε, and its derivative by z is
-   * σ(z) σ(−z)(z − log((1 − ε)/ε)). Ji et al. 2024, eq. 16.
+   * KL(Bernoulli(σ(z)) ‖ Bernoulli(1 − ε)), the reverse divergence: 0 where σ(z) = 1 − ε, both outcomes as parts that are
+   * never negative. Its derivative by z is σ(z) σ(−z)(z − log((1 − ε)/ε)). Ji et al. 2024, eq. 16.
    */
   exoPair: {
     smooths: true,
     words: "KL(σ(z) ‖ 1 − ε)",
     open: ({ beta, labelSmoothing }) => {
       const [right, wrong] = [log1p(-labelSmoothing), log(labelSmoothing)];
-      const term = (z: number, logTarget: number) => {
-        const share = sigmoid(z);
-        // p log p → 0: an infinite z must not make 0 · ∞ of it.
-        return share === 0 ? 0 : share * (-log1pExp(-z) - logTarget);
-      };
       return ofMargin({
-        loss: (h) => term(beta * h, right) + term(-beta * h, wrong),
+        loss: (h) => {
+          const z = beta * h;
+          const chosenPart = divergencePart(sigmoid(z), 1 - labelSmoothing, right + log1pExp(-z));
+          return chosenPart + divergencePart(sigmoid(-z), labelSmoothing, wrong + log1pExp(z));
+        },
         slope: (h) => {
           const z = beta * h;
           const spread = sigmoid(z) * sigmoid(-z);

@@ -131,6 +131,8 @@ describe("dpo: corners and limits", () => {
     const { value, chosen } = result({ kind: "exoPair", beta: 1, labelSmoothing: 0.1 }, [z, 0, 0, 0]);
     expect(value).toBeCloseTo(0, 15);
     expect(chosen[0]).toBeCloseTo(0, 15);
+    const near = result({ kind: "exoPair", beta: 1, labelSmoothing: 0.5 }, [2 ** -20, 0, 0, 0]);
+    expect(near.value / (2 ** -40 / 8)).toBeCloseTo(1, 9);
     expect(result({ kind: "exoPair", labelSmoothing: 0.1 }, [0, -Infinity, 0, 0]).value).toBeCloseTo(-log(0.9), 15);
   });
 

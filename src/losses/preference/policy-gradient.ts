@@ -4,6 +4,7 @@ import { exp, expm1 } from "../../numerics/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
 import type { BatchView } from "../definition.js";
+import { divergencePart } from "../distribution/divergence.js";
 import type { UnitFields } from "./fields.js";
 
 /** Options of {@link policyGradient}. */
@@ -135,9 +136,7 @@ export const policyGradient = /*#__PURE__*/ defineLoss<PolicyGradientOptions, Po
       loss() {
         const free = ratio();
         const surrogate = Math.min(scaled(free), scaled(bounded(free)));
-        return klCoefficient === 0
-          ? 0 - surrogate
-          : klCoefficient * expm1Excess(reference![0]! - policy[0]!) - surrogate;
+        return klCoefficient === 0 ? 0 - surrogate : klCoefficient * k3(reference![0]! - policy[0]!) - surrogate;
       },
       gradient() {
         const free = ratio();
@@ -149,12 +148,9 @@ export const policyGradient = /*#__PURE__*/ defineLoss<PolicyGradientOptions, Po
   },
 });
 
-/** e^d − 1 − d ≥ 0; near 0 the series d²/2 (1 + d/3 (1 + d/4 (…))), where the difference cancels. */
-function expm1Excess(d: number): number {
-  if (!(Math.abs(d) < 0.5)) return expm1(d) - d;
-  let sum = 1;
-  for (let n = 16; n > 2; n--) sum = 1 + (d / n) * sum;
-  return 0.5 * d * d * sum;
+/** The k3 estimate e^d − 1 − d ≥ 0, which is one part of a divergence, and keeps its digits near 0 as that does. */
+function k3(d: number): number {
+  return d === Number.POSITIVE_INFINITY ? d : divergencePart(1, exp(d), d);
 }
 
 /** @throws `missing-field` where the divergence is wanted and the reference is not given */
