@@ -325,6 +325,12 @@ const nonFinite: Cases = {
     const parts = tokenParts(random, { kept: [9, 0], ...wishes });
     return stepOf({ parts, loss: Number.NaN });
   },
+  "a NaN logit in a piece of sequences": (random) => {
+    const step = pieces(random, 1, [5, 1, 6]);
+    const [{ fields, units }] = step.parts as [RecordedPart];
+    (fields.logits!.data as Float32Array)[units[0]!.at] = Number.NaN;
+    return stepOf({ ...step, loss: Number.NaN });
+  },
   "0 / 0 of a micro-batch without tokens": (random) => {
     const parts = uneven(random, 3, { kept: [6, 0, 11] });
     const partLosses = [meanOf(parts[0]!), Number.NaN, meanOf(parts[2]!)];

@@ -56,7 +56,7 @@ function losswright(args: readonly string[], env: Readonly<Record<string, string
 }
 
 const widest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
-const escape = "\u001b[";
+const csi = "\u001b[";
 
 /** A record written by hand: its files, and a step.json with some entries changed. */
 function written(name: string, change: Readonly<Record<string, unknown>> = {}): string {
@@ -205,12 +205,12 @@ sft-mean-of-means   supervised fine-tuning of a character transformer, answers
   });
 
   it("shows no control characters that a record brings", () => {
-    const record = written("hostile", { context: { task: `${escape}31mred\r\n${escape}2J` } });
+    const record = written("hostile", { context: { task: `${csi}31mred\r\n${csi}2J` } });
     const { out, err } = losswright(["audit", record]);
     expect(out).toContain("[31mred [2J");
-    const unknown = written("unknown", { [`${escape}31m`]: 1 });
+    const unknown = written("unknown", { [`${csi}31m`]: 1 });
     expect(losswright(["audit", unknown]).err).toContain("[31m");
-    expect(out + err + losswright(["audit", unknown]).err).not.toContain(escape);
+    expect(out + err + losswright(["audit", unknown]).err).not.toContain(csi);
   });
 
   it("needs a step", () => {
@@ -389,9 +389,9 @@ describe("losswright", () => {
 
   it("prints colors where FORCE_COLOR asks for them, and the same words", () => {
     const { out } = losswright(["audit", `${steps}/sft-global-mean`], { FORCE_COLOR: "1" });
-    expect(out).toContain(`${escape}32mCLEAN${escape}39m`);
-    expect(out.replaceAll(new RegExp(`${escape.replace("[", "\\[")}\\d+m`, "g"), "")).toBe(told);
-    expect(losswright(["losses", "huber"], { FORCE_COLOR: "1" }).out).toContain(`${escape}1mhuber${escape}22m`);
+    expect(out).toContain(`${csi}32mCLEAN${csi}39m`);
+    expect(out.replaceAll(new RegExp(`${csi.replace("[", "\\[")}\\d+m`, "g"), "")).toBe(told);
+    expect(losswright(["losses", "huber"], { FORCE_COLOR: "1" }).out).toContain(`${csi}1mhuber${csi}22m`);
   });
 
   it.skipIf(process.platform === "win32")("ends quietly when a pipe closes early", () => {

@@ -1,4 +1,5 @@
 import { numberOption } from "../../contract/index.js";
+import { expRemainder } from "./exp-remainder.js";
 import { describeLabels, type LabelOptions, labelOptions } from "./labels.js";
 import { defineSoftmaxLoss, perTargetClass } from "./softmax-loss.js";
 
@@ -13,8 +14,8 @@ export interface PolyOneOptions extends LabelOptions {
  *   loss     = −log p_y + ε (1 − p_y),     Σ_k q_k (−log p_k + ε (1 − p_k)) for targets
  *   d/dz_k   = (1 + ε p_y) (p_k − 1[k = y])
  * −log p = Σ_j (1 − p)^j / j begins with 1 − p; ε > 0 adds to it, ε = −1 takes it out, ε = 0 is cross entropy. Below −1
- * the loss rises again near p = 1. Both terms keep their digits where p rounds to 1. A label whose logit is −∞ gives
- * +∞; NaN or +∞ gives NaN, with a note.
+ * the loss falls below 0 and has its least value short of p = 1. Formed as (1 + ε)(1 − p) + (e^x − 1 − x) at x = log p, which
+ * keeps its digits for ε = −1 too. A label whose logit is −∞ gives +∞; NaN or +∞ gives NaN, with a note.
  * Leng et al. 2022, eq. 6; optax `poly_loss_cross_entropy`.
  */
 export const polyOne = /*#__PURE__*/ defineSoftmaxLoss<PolyOneOptions>({
@@ -40,7 +41,8 @@ export const polyOne = /*#__PURE__*/ defineSoftmaxLoss<PolyOneOptions>({
   row: ({ epsilon }, target) =>
     perTargetClass(
       target,
-      (softmax, k) => softmax.negativeLog(k) + epsilon * softmax.complement(k),
-      (softmax, k) => 1 + epsilon * softmax.probability(k),
+      // −log p = (1 − p) + (what the exponential at log p has beyond its tangent): for ε = −1 nothing cancels.
+      (softmax, k) => (1 + epsilon) * softmax.complement(k) + expRemainder(-softmax.negativeLog(k)),
+      (softmax, k) => 1 + epsilon - epsilon * softmax.complement(k),
     ),
 });

@@ -1,4 +1,5 @@
 import { expm1 } from "../../numerics/index.js";
+import { expRemainder } from "../categorical/exp-remainder.js";
 import { addExpectationGradient } from "../categorical/expectation.js";
 import type { SoftmaxRow } from "../softmax-row.js";
 
@@ -21,7 +22,7 @@ export interface DivergenceMath {
  */
 export function divergencePart(from: number, to: number, d: number): number {
   if (from === 0) return to;
-  return d > -1 && d < 1 ? from * expm1MinusX(d) : to - from * (1 + d);
+  return d > -1 && d < 1 ? from * expRemainder(d) : to - from * (1 + d);
 }
 
 /** log(to / from) of a class; NaN where both are 0. */
@@ -88,12 +89,4 @@ export function reverseDivergence(
       for (let k = 0; k < classes; k++) own[k]! += factor * slopes[k]!;
     },
   };
-}
-
-/** e^x − 1 − x = x²/2 (1 + x/3 (1 + x/4 (1 + …))): the series where the difference would cancel. */
-function expm1MinusX(x: number): number {
-  if (x < -0.25 || x > 0.25) return expm1(x) - x;
-  let series = 1;
-  for (let n = 13; n > 2; n--) series = 1 + (x / n) * series;
-  return (x * x * series) / 2;
 }
