@@ -2,6 +2,7 @@ import { canonicalText, type Json } from "../contract/index.js";
 import type { StepAudit } from "./audit.js";
 import { type AuditedStep, agrees } from "./audited-step.js";
 import type { Finding } from "./finding.js";
+import { hanging, plain, width } from "./hanging.js";
 import { short } from "./numbers.js";
 import { comparison } from "./pull.js";
 import { partWord, unitWord } from "./words.js";
@@ -14,8 +15,6 @@ export interface Paint {
   yellow(text: string): string;
   green(text: string): string;
 }
-
-const width = 80;
 
 /**
  * An audited step as text of 80 columns: what was declared, what was reported, part by part, and what is wrong.
@@ -147,29 +146,4 @@ function isSameStep({ declared }: AuditedStep, { declared: other }: AuditedStep)
 
 function contractText({ objective }: AuditedStep): string {
   return canonicalText(objective.contract as unknown as Json);
-}
-
-/** Text of a record without what moves a terminal's cursor or changes its colors. */
-function plain(text: string): string {
-  return text.replace(/\p{Cc}+/gu, " ");
-}
-
-/** A label and words beside it, wrapped to 80 columns under the words; a word longer than a line is cut. */
-function hanging(label: string, text: string, indent: number): string[] {
-  const lines: string[] = [];
-  const longest = new RegExp(`.{1,${width - indent}}`, "gu");
-  let line = label;
-  let separator = "";
-  for (const word of plain(text)
-    .match(/\S+/g)
-    ?.flatMap((each) => each.match(longest)!) ?? []) {
-    if (line.length + separator.length + word.length > width) {
-      lines.push(line.trimEnd());
-      line = " ".repeat(indent);
-      separator = "";
-    }
-    line += separator + word;
-    separator = " ";
-  }
-  return [...lines, line.trimEnd()];
 }

@@ -1,4 +1,4 @@
-import type { Paint } from "../audit/index.js";
+import { hanging, type Paint } from "../audit/index.js";
 import { inWords, type Json, optionsToJson, perOfUnit } from "../contract/index.js";
 import { commonFields, type LossDefinition } from "../losses/index.js";
 import { formatShape } from "../tensor/index.js";
@@ -9,15 +9,19 @@ export function documentation(definition: LossDefinition<object>, paint: Paint):
   const options = Object.entries(definition.options as Record<string, { meaning: string; fallback: unknown }>);
   const section = (title: string, lines: readonly string[]) => [
     paint.bold(title),
-    ...lines.map((line) => `  ${line}`),
+    ...lines.flatMap((line) => hanging("  ", line, 4)),
     "",
   ];
-  const common = Object.entries(commonFields).map(([field, { meaning }]) => `${field}?: ${meaning}`);
+  const common = Object.entries(commonFields)
+    .filter(([field]) => !Object.hasOwn(fields, field))
+    .map(([field, { meaning }]) => `${field}?: ${meaning}`);
+  const [title, ...rest] = hanging(`${name}: `, text.summary, 2);
   return [
-    `${paint.bold(name)}: ${text.summary}`,
+    title!.replace(name, paint.bold(name)),
+    ...rest,
     "",
-    ...section("Loss of a unit", [text.formula]),
-    ...section("Gradient", [text.gradient]),
+    ...section("Loss of a unit", text.formula.split(/; {2}/)),
+    ...section("Gradient", text.gradient.split(/; {2}/)),
     ...section("Fields", [
       ...Object.entries(fields).map(
         ([field, { shape, meaning, optional, gradient }]) =>

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { hanging } from "../../audit/index.js";
 import { definitionOf, objectiveNames } from "../../losses/index.js";
 import { documentation, documentationToJson } from "../documentation.js";
 import { print } from "../exit.js";
@@ -20,7 +21,9 @@ export function addLosses(program: Command): void {
         print(documentation(definitions[0]!, paintFor()));
       } else {
         const width = Math.max(...definitions.map((definition) => definition.name.length));
-        for (const { name: each, documentation: text } of definitions) print(`${each.padEnd(width)}  ${text.summary}`);
+        for (const { name: each, documentation: text } of definitions) {
+          for (const line of hanging(each.padEnd(width + 2), text.summary, width + 2)) print(line);
+        }
       }
     });
 }

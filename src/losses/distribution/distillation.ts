@@ -85,7 +85,7 @@ export const distillation = /*#__PURE__*/ defineLoss<DistillationOptions, Distil
   describe: (options) => {
     const { temperature, alpha, scaleByTemperatureSquared } = options;
     const squared = scaleByTemperatureSquared ? "times T²" : "not times T²";
-    return `distillation of ${describeLabels(options)}: ${alpha} times KL(teacher‖student) at temperature T = ${temperature}, ${squared}, plus ${1 - alpha} times cross entropy at temperature 1; the KL alone, with weight 1, where there are no labels`;
+    return `distillation of ${describeLabels(options)}: ${alpha} times KL(teacher‖student) at temperature T = ${temperature}, ${squared}, plus 1 − ${alpha} times cross entropy at temperature 1; the KL alone, with weight 1, where there are no labels`;
   },
   units: (batch) => ({ present: notIgnored(batch) }),
   open(batch, work) {

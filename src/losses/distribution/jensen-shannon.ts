@@ -41,6 +41,7 @@ export const jensenShannon = /*#__PURE__*/ defineLoss<JensenShannonOptions, Jens
     gradient: "d/dz_j = (1 − β) p_j (log(p_j / m_j) − Σ_k p_k log(p_k / m_k));  klDivergence's at the ends",
     likelihood: { target: "distribution of a teacher", distribution: "none: a divergence" },
     pitfalls: [
+      "It saturates: where model and target share no class the gradient vanishes. Begin with klDivergence.",
       "β near 0 or 1 is nearly 0 in value and gradient, β at 0 or 1 is a KL divergence: the ends jump.",
       "Libraries disagree which side β weighs: here it is the share of the target in the mixture.",
       "TRL averages over the labels that are not ignored: give mask.",
@@ -65,7 +66,7 @@ export const jensenShannon = /*#__PURE__*/ defineLoss<JensenShannonOptions, Jens
     const unit = describeAlignment(options, "position");
     if (beta === 0) return `generalized Jensen–Shannon divergence at beta 0, which is KL(target‖model), of ${unit}`;
     if (beta === 1) return `generalized Jensen–Shannon divergence at beta 1, which is KL(model‖target), of ${unit}`;
-    return `generalized Jensen–Shannon divergence ${beta} KL(target‖m) + ${1 - beta} KL(model‖m) over the mixture m with ${beta} of the target, of ${unit}`;
+    return `generalized Jensen–Shannon divergence ${beta} KL(target‖m) + (1 − ${beta}) KL(model‖m) over the mixture m with ${beta} of the target, of ${unit}`;
   },
   open(batch, work) {
     const { beta } = batch.options;
