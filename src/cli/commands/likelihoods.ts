@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { hanging } from "../../audit/index.js";
 import { likelihoodOf, likelihoods } from "../../losses/index.js";
 import { print } from "../exit.js";
 
@@ -17,7 +18,8 @@ export function addLikelihoods(program: Command): void {
         return;
       }
       for (const { target: each, distribution, objective, model } of rows) {
-        print(`${each}\n  ${distribution}: ${objective}; the model gives ${model}`);
+        print(each);
+        for (const line of hanging("  ", `${distribution}: ${objective}; the model gives ${model}`, 4)) print(line);
       }
     });
 }

@@ -2,9 +2,9 @@ import { numberOption } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
 import { exp, expm1 } from "../../numerics/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
+import { expRemainder } from "../categorical/exp-remainder.js";
 import { defineLoss } from "../define-loss.js";
 import type { BatchView } from "../definition.js";
-import { divergencePart } from "../distribution/divergence.js";
 import type { UnitFields } from "./fields.js";
 
 /** Options of {@link policyGradient}. */
@@ -136,7 +136,9 @@ export const policyGradient = /*#__PURE__*/ defineLoss<PolicyGradientOptions, Po
       loss() {
         const free = ratio();
         const surrogate = Math.min(scaled(free), scaled(bounded(free)));
-        return klCoefficient === 0 ? 0 - surrogate : klCoefficient * k3(reference![0]! - policy[0]!) - surrogate;
+        return klCoefficient === 0
+          ? 0 - surrogate
+          : klCoefficient * expRemainder(reference![0]! - policy[0]!) - surrogate;
       },
       gradient() {
         const free = ratio();
@@ -147,11 +149,6 @@ export const policyGradient = /*#__PURE__*/ defineLoss<PolicyGradientOptions, Po
     };
   },
 });
-
-/** The k3 estimate e^d − 1 − d ≥ 0, which is one part of a divergence, and keeps its digits near 0 as that does. */
-function k3(d: number): number {
-  return d === Number.POSITIVE_INFINITY ? d : divergencePart(1, exp(d), d);
-}
 
 /** @throws `missing-field` where the divergence is wanted and the reference is not given */
 function checkReference(batch: BatchView<PolicyGradientOptions>): void {
