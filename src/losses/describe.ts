@@ -17,7 +17,7 @@ export function describeObjective<Options extends object>(
   reduction: Reduction,
 ): string {
   const parts = [definition.describe(options), describeReduction(definition.unit, reduction)];
-  if (couplesBatch(definition, options)) parts.push("the loss of a row depends on its whole batch");
+  if (couplesBatch(definition, options)) parts.push(`the loss of a ${definition.unit} depends on its whole batch`);
   parts.push(describeEmpty(reduction));
   return parts.join("; ");
 }
