@@ -63,6 +63,7 @@ export { squaredLogError } from "./elementwise/squared-log-error.js";
 export { type StudentTNllBatch, type StudentTNllOptions, studentTNll } from "./elementwise/student-t-nll.js";
 export { type TukeyOptions, tukey } from "./elementwise/tukey.js";
 export { type TweedieOptions, tweedie } from "./elementwise/tweedie.js";
+export { type UnlikelihoodOptions, unlikelihood } from "./language/unlikelihood.js";
 export { type ApproxNdcgOptions, approxNdcg } from "./preference/approx-ndcg.js";
 export { type CpoOptions, cpo } from "./preference/cpo.js";
 export { type DpoBatch, type DpoKind, type DpoOptions, dpo } from "./preference/dpo.js";

@@ -1,5 +1,5 @@
 import type { OptionSpecs, UnitKind } from "../contract/index.js";
-import type { Role, TensorData } from "../tensor/index.js";
+import type { Role, Tensor, TensorData, Unlabeled } from "../tensor/index.js";
 
 /** A set of numbers that a field's values lie in. */
 export type Domain = "finite" | "unitInterval" | "nonNegative" | "positive" | "nonPositive" | "aboveMinusOne" | "sign";
@@ -43,6 +43,18 @@ export interface FieldSpec {
   readonly followsClassAxis?: boolean;
   /** A scalar that an option of the same name gives, unless that option is `"field"`. */
   readonly scalarOption?: boolean;
+}
+
+/** Fields of every batch beside the loss's own, as types; `commonFields` binds them. */
+export interface UnitFields {
+  /** Weight of each unit, finite and at least 0: of the units' shape, or `[B, 1]`. */
+  readonly weights?: Tensor<"weights" | Unlabeled>;
+  /** 1 where a unit counts, 0 where it is not even read: of the units' shape, or `[B, 1]`. */
+  readonly mask?: Tensor<"mask" | Unlabeled>;
+  /** Equal ids in a row are one sequence: of the units' shape, or `[B]`. */
+  readonly segmentIds?: Tensor;
+  /** Equal keys anywhere in the step are one group: of the units' shape, or `[B]`. */
+  readonly groupKeys?: Tensor;
 }
 
 /** What a reader of the docs and of `losswright losses NAME` is told. Written once, here. */
@@ -121,7 +133,14 @@ export interface Workspace {
 
 export interface LossDefinition<Options extends object> {
   readonly name: string;
-  readonly family: "elementwise" | "binary" | "categorical" | "distribution" | "contrastive" | "preference";
+  readonly family:
+    | "elementwise"
+    | "binary"
+    | "categorical"
+    | "distribution"
+    | "contrastive"
+    | "preference"
+    | "language";
   readonly unit: UnitKind;
   readonly documentation: Documentation;
   readonly options: OptionSpecs<Options>;

@@ -13,7 +13,7 @@ interface AnyFactory {
 const factories = all as unknown as Readonly<Record<string, AnyFactory>>;
 
 /** Objectives that contracts may name and this version does not compute. */
-const planned = ["ctc", "linearChainCrf", "rnnTransducer", "unlikelihood"];
+const planned = ["ctc", "linearChainCrf", "rnnTransducer"];
 
 /** The names of all objectives of this version. */
 export function objectiveNames(): readonly string[] {

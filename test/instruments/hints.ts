@@ -70,6 +70,12 @@ export const hints: Readonly<Record<string, Hint>> = {
       if (random.chance(0.6)) options.costs = Array.from({ length: K }, row);
     },
   },
+  // A single class has the probability 1: +∞ wherever it is unwanted.
+  unlikelihood: {
+    sizes(sizes) {
+      sizes.K = Math.max(2, sizes.K!);
+    },
+  },
   // KL(model‖target) is +∞ where the target forbids a class.
   klDivergence: {
     batch(batch, { direction }) {

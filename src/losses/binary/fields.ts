@@ -1,15 +1,11 @@
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
-import type { FieldSpec } from "../definition.js";
+import type { FieldSpec, UnitFields } from "../definition.js";
 
 /** What binary and multi-label losses read, element by element, all of the shape `[...]`. */
-export interface BinaryBatch {
+export interface BinaryBatch extends UnitFields {
   readonly logits: Tensor<"logits" | Unlabeled>;
   /** In [0, 1], of a floating dtype; constants. */
   readonly targets: Tensor<"targets" | "probabilities" | Unlabeled>;
-  readonly weights?: Tensor<"weights" | Unlabeled>;
-  readonly mask?: Tensor<"mask" | Unlabeled>;
-  readonly segmentIds?: Tensor;
-  readonly groupKeys?: Tensor;
 }
 
 export const binaryFields = {

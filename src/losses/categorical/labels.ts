@@ -1,7 +1,7 @@
 import { numberOption, type OptionSpecs } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
-import type { BatchView, FieldSpec } from "../definition.js";
+import type { BatchView, FieldSpec, UnitFields } from "../definition.js";
 
 /** Where the row of logits that scores a unit lies: options of every loss over `[..., K]` logits. */
 export interface AlignmentOptions {
@@ -15,18 +15,6 @@ export interface AlignmentOptions {
 export interface LabelOptions extends AlignmentOptions {
   /** The label that takes a unit out of numerator and denominator. Default −100. */
   readonly ignoreIndex: number;
-}
-
-/** Fields of every batch beside the loss's own. */
-export interface UnitFields {
-  /** Weight of each unit, finite and at least 0: `[...]` or `[B, 1]`. */
-  readonly weights?: Tensor<"weights" | Unlabeled>;
-  /** 1 where a unit counts: `[...]` or `[B, 1]`. */
-  readonly mask?: Tensor<"mask" | Unlabeled>;
-  /** Equal ids in a row are one sequence: `[...]` or `[B]`. */
-  readonly segmentIds?: Tensor;
-  /** Equal keys anywhere in the step are one group: `[...]` or `[B]`. */
-  readonly groupKeys?: Tensor;
 }
 
 /** One class a unit, or a weight for each class. */

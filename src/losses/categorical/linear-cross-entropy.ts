@@ -1,5 +1,6 @@
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
+import type { UnitFields } from "../definition.js";
 import {
   type CrossEntropyOptions,
   crossEntropyOptions,
@@ -8,7 +9,7 @@ import {
   describeCrossEntropy,
   settleCrossEntropy,
 } from "./cross-entropy-row.js";
-import { alignmentOf, categoricalFields, type LabelsOrTargets, type UnitFields } from "./labels.js";
+import { alignmentOf, categoricalFields, type LabelsOrTargets } from "./labels.js";
 
 /** Options of {@link linearCrossEntropy}: those of crossEntropy, on the logits it forms. */
 export type LinearCrossEntropyOptions = CrossEntropyOptions;

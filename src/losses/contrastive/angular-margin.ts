@@ -4,8 +4,8 @@ import { cos, sin } from "../../numerics/index.js";
 import { formatShape, type Tensor, type Unlabeled } from "../../tensor/index.js";
 import { type LabelOptions, labelOptions } from "../categorical/labels.js";
 import { defineLoss } from "../define-loss.js";
+import type { UnitFields } from "../definition.js";
 import { SoftmaxRow } from "../softmax-row.js";
-import type { RowFields } from "./pairs.js";
 
 /** Options of {@link angularMargin}. */
 export interface AngularMarginOptions extends Pick<LabelOptions, "ignoreIndex"> {
@@ -16,7 +16,7 @@ export interface AngularMarginOptions extends Pick<LabelOptions, "ignoreIndex"> 
 }
 
 /** What {@link angularMargin} reads. */
-export interface AngularMarginBatch extends RowFields {
+export interface AngularMarginBatch extends UnitFields {
   /** `[B, K]`: cosines between rows and class centers, both divided by their norm before. */
   readonly logits: Tensor<"logits" | "scores" | Unlabeled>;
   /** `[B]`. */

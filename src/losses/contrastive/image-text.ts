@@ -1,20 +1,16 @@
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
-import type { FieldSpec } from "../definition.js";
+import type { FieldSpec, UnitFields } from "../definition.js";
 import { excludeMaskField } from "./exclusion.js";
 import { logScaleField } from "./log-scale.js";
 
 /** What losses of image and text pairs read: row i of both sides belongs together. */
-export interface ImageTextBatch {
+export interface ImageTextBatch extends UnitFields {
   /** `[B, D]`, unit rows as a rule: nothing is normalized. */
   readonly images: Tensor<"embeddings" | Unlabeled>;
   /** `[B, D]`. */
   readonly texts: Tensor<"embeddings" | Unlabeled>;
   /** `[B, B]`, images by texts: 1 where a text is no negative of an image (a caption that fits it too). */
   readonly excludeMask?: Tensor<"mask" | Unlabeled>;
-  readonly weights?: Tensor<"weights" | Unlabeled>;
-  readonly mask?: Tensor<"mask" | Unlabeled>;
-  readonly segmentIds?: Tensor;
-  readonly groupKeys?: Tensor;
 }
 
 export const imageTextFields = {

@@ -2,7 +2,7 @@ import { choiceOption, eitherOption, flagOption, numberOption } from "../../cont
 import { LosswrightError } from "../../errors/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
-import type { BatchView } from "../definition.js";
+import type { BatchView, UnitFields } from "../definition.js";
 import { Embeddings } from "./embeddings.js";
 import { checkIncluded, excludeMaskField, includedPairs } from "./exclusion.js";
 import { KeySearch, MutualSearch, type Positives } from "./key-search.js";
@@ -18,7 +18,7 @@ export interface InfoNceOptions {
 }
 
 /** What {@link infoNce} reads. */
-export interface InfoNceBatch {
+export interface InfoNceBatch extends UnitFields {
   /** `[B, D]`. */
   readonly queries: Tensor<"embeddings" | Unlabeled>;
   /** `[M, D]`: every key that is not a row's positive is its negative. */
@@ -31,10 +31,6 @@ export interface InfoNceBatch {
   readonly excludeMask?: Tensor<"mask" | Unlabeled>;
   /** `[]`: a learned temperature, for `temperature: "field"`. */
   readonly temperature?: Tensor | number;
-  readonly weights?: Tensor<"weights" | Unlabeled>;
-  readonly mask?: Tensor<"mask" | Unlabeled>;
-  readonly segmentIds?: Tensor;
-  readonly groupKeys?: Tensor;
 }
 
 /**

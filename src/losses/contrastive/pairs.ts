@@ -1,15 +1,5 @@
 import type { Role, Tensor, Unlabeled } from "../../tensor/index.js";
-import type { Domain, FieldSpec } from "../definition.js";
-
-/** Fields of every batch of rows beside the loss's own. */
-export interface RowFields {
-  /** `[B]`, finite and at least 0. */
-  readonly weights?: Tensor<"weights" | Unlabeled>;
-  /** `[B]`: 1 where a row counts. */
-  readonly mask?: Tensor<"mask" | Unlabeled>;
-  readonly segmentIds?: Tensor;
-  readonly groupKeys?: Tensor;
-}
+import type { Domain, FieldSpec, UnitFields } from "../definition.js";
 
 /** One embedding a row that only its own unit reads. */
 export function rowField(meaning: string): FieldSpec {
@@ -17,7 +7,7 @@ export function rowField(meaning: string): FieldSpec {
 }
 
 /** What losses of pairs read: row i of both sides, and whether they belong together. */
-export interface PairBatch extends RowFields {
+export interface PairBatch extends UnitFields {
   /** `[B, D]`. */
   readonly left: Tensor<"embeddings" | Unlabeled>;
   /** `[B, D]`. */

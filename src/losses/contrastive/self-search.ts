@@ -1,17 +1,13 @@
 import { numberOption, type OptionSpec } from "../../contract/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
-import type { BatchView, FieldSpec, RowMath, Workspace } from "../definition.js";
+import type { BatchView, FieldSpec, RowMath, UnitFields, Workspace } from "../definition.js";
 import { Embeddings } from "./embeddings.js";
 import { KeySearch, type Positives } from "./key-search.js";
 
 /** What losses read whose rows look for each other among themselves. */
-export interface SelfSearchBatch {
+export interface SelfSearchBatch extends UnitFields {
   /** `[N, D]`; rows are divided by their norm. */
   readonly embeddings: Tensor<"embeddings" | Unlabeled>;
-  readonly weights?: Tensor<"weights" | Unlabeled>;
-  readonly mask?: Tensor<"mask" | Unlabeled>;
-  readonly segmentIds?: Tensor;
-  readonly groupKeys?: Tensor;
 }
 
 /** τ of the cosines. */

@@ -1,8 +1,9 @@
 import { flagOption, numberOption } from "../../contract/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
+import type { UnitFields } from "../definition.js";
 import { Distance } from "./distance.js";
-import { type RowFields, rowField } from "./pairs.js";
+import { rowField } from "./pairs.js";
 
 /** Options of {@link triplet}. */
 export interface TripletOptions {
@@ -15,7 +16,7 @@ export interface TripletOptions {
 }
 
 /** What {@link triplet} reads. */
-export interface TripletBatch extends RowFields {
+export interface TripletBatch extends UnitFields {
   /** `[B, D]`. */
   readonly anchors: Tensor<"embeddings" | Unlabeled>;
   /** `[B, D]`: what must be near. */

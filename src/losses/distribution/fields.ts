@@ -1,6 +1,6 @@
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
-import { categoricalFields, type UnitFields } from "../categorical/labels.js";
-import type { FieldSpec } from "../definition.js";
+import { categoricalFields } from "../categorical/labels.js";
+import type { FieldSpec, UnitFields } from "../definition.js";
 
 /** The model's logits, `[..., K]`. */
 export interface ModelLogits extends UnitFields {

@@ -1,16 +1,12 @@
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss, type ObjectiveFactory } from "../define-loss.js";
-import type { BatchView, FieldSpec, LossDefinition } from "../definition.js";
+import type { BatchView, FieldSpec, LossDefinition, UnitFields } from "../definition.js";
 
 /** What a loss of one prediction and one target reads, element by element, all of the shape `[...]`. */
-export interface ElementBatch {
+export interface ElementBatch extends UnitFields {
   readonly predictions: Tensor<"predictions" | "probabilities" | "scores" | "embeddings" | Unlabeled>;
   /** Constants: no gradient flows into them. */
   readonly targets: Tensor<"targets" | "probabilities" | "scores" | "embeddings" | Unlabeled>;
-  readonly weights?: Tensor<"weights" | Unlabeled>;
-  readonly mask?: Tensor<"mask" | Unlabeled>;
-  readonly segmentIds?: Tensor;
-  readonly groupKeys?: Tensor;
 }
 
 export const elementFields = {

@@ -99,9 +99,10 @@ export const unlikelihood = /*#__PURE__*/ defineLoss<UnlikelihoodOptions, Catego
         }
         let pull = 0;
         for (let k = 0; k < classes; k++) {
-          const odds = k === likely ? 0 : weights[k]! * (softmax.probability(k) / softmax.complement(k));
-          slopes[k] = odds;
-          pull += odds;
+          // A class not unwanted may have 1 − p = 0; its odds are never formed.
+          const counts = k !== likely && weights[k] !== 0;
+          slopes[k] = counts ? weights[k]! * (softmax.probability(k) / softmax.complement(k)) : 0;
+          pull += slopes[k]!;
         }
         for (let k = 0; k < classes; k++) slopes[k]! -= softmax.probability(k) * pull;
         if (likely < 0) return;

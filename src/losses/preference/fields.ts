@@ -2,18 +2,6 @@ import { choiceOption, type OptionSpec } from "../../contract/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import type { FieldSpec } from "../definition.js";
 
-/** Fields of every batch beside the loss's own. */
-export interface UnitFields {
-  /** Weight of each unit, finite and at least 0. */
-  readonly weights?: Tensor<"weights" | Unlabeled>;
-  /** 1 where a unit counts. */
-  readonly mask?: Tensor<"mask" | Unlabeled>;
-  /** Equal ids in a row are one sequence. */
-  readonly segmentIds?: Tensor;
-  /** Equal keys anywhere in the step are one group. */
-  readonly groupKeys?: Tensor;
-}
-
 /** What a sequence scores: the log-probability of a whole answer, one number an answer. */
 export type SequenceScores = Tensor<"scores" | "logProbabilities" | Unlabeled>;
 

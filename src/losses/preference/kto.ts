@@ -3,15 +3,8 @@ import { LosswrightError } from "../../errors/index.js";
 import { sigmoid } from "../../numerics/index.js";
 import type { Tensor } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
-import type { BatchView } from "../definition.js";
-import {
-  type Score,
-  type SequenceScores,
-  scoreInWords,
-  scoreOption,
-  sequenceField,
-  type UnitFields,
-} from "./fields.js";
+import type { BatchView, UnitFields } from "../definition.js";
+import { type Score, type SequenceScores, scoreInWords, scoreOption, sequenceField } from "./fields.js";
 
 /** Options of {@link kto}. */
 export interface KtoOptions {

@@ -1,7 +1,6 @@
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss, type ObjectiveFactory } from "../define-loss.js";
-import type { BatchView, Domain, FieldSpec, LossDefinition } from "../definition.js";
-import type { UnitFields } from "./fields.js";
+import type { BatchView, Domain, FieldSpec, LossDefinition, UnitFields } from "../definition.js";
 
 /** Lists of items with a score and a relevance each, `[..., N]`: a list is a unit. */
 export interface RankingBatch extends Omit<UnitFields, "mask"> {

@@ -1,8 +1,7 @@
 import { numberOption } from "../../contract/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
-import type { FieldSpec } from "../definition.js";
-import type { UnitFields } from "./fields.js";
+import type { FieldSpec, UnitFields } from "../definition.js";
 import { logisticLoss, logisticSlope } from "./logistic.js";
 
 /** Options of {@link pairwiseLogistic}. */

@@ -4,8 +4,7 @@ import { exp, expm1 } from "../../numerics/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { expRemainder } from "../categorical/exp-remainder.js";
 import { defineLoss } from "../define-loss.js";
-import type { BatchView } from "../definition.js";
-import type { UnitFields } from "./fields.js";
+import type { BatchView, UnitFields } from "../definition.js";
 
 /** Options of {@link policyGradient}. */
 export interface PolicyGradientOptions {

@@ -1,6 +1,6 @@
 import { defineLoss, type ObjectiveFactory } from "../define-loss.js";
-import type { Domain, LossDefinition } from "../definition.js";
-import { type SequenceScores, sequenceField, type UnitFields } from "./fields.js";
+import type { Domain, LossDefinition, UnitFields } from "../definition.js";
+import { type SequenceScores, sequenceField } from "./fields.js";
 
 /** What a loss without a reference model reads: the policy's scores of two answers a pair, `[B]`. */
 export interface PolicyPairBatch extends UnitFields {
