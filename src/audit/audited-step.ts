@@ -60,7 +60,7 @@ export const gradientTolerance = 2e-3;
 const resolution = 1.2e-7;
 
 /** Whether the reported numbers are those of the contract. */
-export function agrees({ lossError, gradientError }: AuditedStep): boolean {
+export function agrees({ lossError, gradientError }: Pick<AuditedStep, "lossError" | "gradientError">): boolean {
   return lossError <= lossTolerance && (gradientError === undefined || gradientError <= gradientTolerance);
 }
 
