@@ -8,7 +8,16 @@ build();
 const { definitionOf, likelihoods, objectiveNames } = await import("../dist/losses/index.js");
 const { documentationToJson } = await import("../dist/cli/documentation.js");
 
-const families = ["elementwise", "binary", "categorical", "distribution", "contrastive", "preference", "language"];
+const families = [
+  "elementwise",
+  "binary",
+  "categorical",
+  "distribution",
+  "contrastive",
+  "preference",
+  "latent",
+  "language",
+];
 const documents = objectiveNames().map((name) => documentationToJson(definitionOf(name)));
 const cell = (text) => String(text).replaceAll("|", "\\|");
 const table = (head, rows) =>

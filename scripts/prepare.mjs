@@ -2,12 +2,12 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
 const installed = join(root, "node_modules", ".losswright-lock");
-const built = join(root, "dist", ".losswright-sources");
+const built = join(root, ".cache", "sources");
 
 /** Runs a command; quiet ones show their output only when they fail. Ends the script when it fails. */
 export function run(command, args, { quiet = false } = {}) {
@@ -35,10 +35,10 @@ export function install() {
 /** Compiles the sources into dist/ when they changed since the last build. */
 export function build() {
   const sources = hashOf([...filesIn(join(root, "src")), join(root, "tsconfig.json"), join(root, "package.json")]);
-  if (read(built) === sources) return;
+  if (read(built) === sources && existsSync(join(root, "dist", "index.js"))) return;
   rmSync(join(root, "dist"), { recursive: true, force: true });
   run(tool("tsc"), ["-p", "tsconfig.json"]);
-  mkdirSync(join(root, "dist"), { recursive: true });
+  mkdirSync(dirname(built), { recursive: true });
   writeFileSync(built, sources);
 }
 

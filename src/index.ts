@@ -32,11 +32,13 @@ export type {
   Objective,
   ObjectiveFactory,
 } from "./losses/index.js";
+export { type ScoredSequences, type SequenceScoresInput, sequenceScores } from "./losses/language/sequence-scores.js";
 export { type Likelihood, likelihoods, type TargetType } from "./losses/likelihoods.js";
 export { objectiveFrom, objectiveNames } from "./losses/registry.js";
 export {
   type WeightedBatch,
   type WeightedCallOptions,
+  WeightedDenominator,
   type WeightedEvaluation,
   type WeightedEvaluationWithGradients,
   type WeightedPart,
@@ -45,7 +47,45 @@ export {
   WeightedTally,
   weightedSum,
 } from "./losses/weighted-sum.js";
-export { splitNextToken } from "./sequence/index.js";
+export {
+  type AttentionSpans,
+  type CtcAlignable,
+  type CtcAlignment,
+  type CtcBeamOptions,
+  type CtcFrames,
+  type CtcGreedyPath,
+  type CtcHypothesis,
+  type CtcPosterior,
+  type CtcReading,
+  ctcAlign,
+  ctcBeamDecode,
+  ctcCollapse,
+  ctcGreedyDecode,
+  ctcPosterior,
+  type Labeling,
+  type LinearChainCrfScores,
+  type LossMaskInput,
+  linearChainCrfDecode,
+  lossMaskFrom,
+  type MaskedBatch,
+  type MaskedLanguageModelInput,
+  maskedLanguageModel,
+  maskPlan,
+  type Overlong,
+  type PackedPiece,
+  type PackedSequences,
+  type PackInput,
+  packSequences,
+  prefixMask,
+  type RnnTransducerAlignable,
+  type RnnTransducerAlignment,
+  rnnTransducerAlign,
+  segmentMask,
+  shiftLabels,
+  splitNextToken,
+  type TokenAccounting,
+  unpackSequences,
+} from "./sequence/index.js";
 export { Denominator, type Engine, type MergeOptions, type Note, Tally, type TallyJson, total } from "./tally/index.js";
 export {
   type Dtype,

@@ -17,19 +17,21 @@ const table: Readonly<Record<string, readonly string[] | typeof everything>> = {
   contract: ["tensor"],
   kernels: ["tensor"],
   sequence: ["tensor"],
+  chat: ["tensor", "sequence"],
   losses: ["tensor", "tally", "contract", "kernels", "sequence"],
   metrics: ["tensor", "tally", "contract", "kernels", "sequence", "losses"],
   decisions: ["tensor"],
   group: ["tally", "tensor", "losses"],
   io: ["tensor", "tally", "contract", "losses"],
   audit: ["tensor", "tally", "contract", "losses", "metrics", "sequence", "io"],
+  inspect: ["tensor", "contract", "losses", "sequence", "io"],
   adapters: ["tensor", "contract", "losses", "metrics"],
   cli: everything,
 };
 const forEveryone = ["errors", "numerics"];
 
 /** The part that a browser runs: no folder of it knows Node. */
-const core = [...forEveryone, "tensor", "tally", "contract", "sequence", "losses", "metrics", "decisions"];
+const core = [...forEveryone, "tensor", "tally", "contract", "sequence", "chat", "losses", "metrics", "decisions"];
 
 interface Import {
   /** Path inside src, with slashes. */

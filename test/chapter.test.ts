@@ -80,6 +80,31 @@ describe("the chapter's smoke tests", () => {
   });
 });
 
+describe("the chapter's token against sequence normalization", () => {
+  // Two sequences, of three tokens and of one; the losses of their tokens are log 4 and log 3/2.
+  const logits = tensor([[0, 0, 0].map(() => [0, 0, 0, 0]), [0, 0, 0].map(() => [Math.log(6), 0, 0, 0])]);
+  const labels = tensor([
+    [1, 2, 3],
+    [0, -100, -100],
+  ]);
+  const [long, short] = [Math.log(4), Math.log(3 / 2)];
+  const value = (per: "token" | "sequence") => crossEntropy({ per }).valueAndGradients({ logits, labels });
+
+  it("weighs long sequences more by token, and every sequence alike by sequence", () => {
+    expect(value("token")).toMatchObject({ denominator: 4, value: expect.closeTo((3 * long + short) / 4, 14) });
+    expect(value("sequence")).toMatchObject({ denominator: 2, value: expect.closeTo((long + short) / 2, 14) });
+  });
+
+  it("gives a sequence's gradient its share: three quarters by token, one half by sequence", () => {
+    const [byToken, bySequence] = [value("token"), value("sequence")].map(({ gradients }) => gradients.logits.data);
+    for (let at = 0; at < 24; at++) {
+      // A token of the long sequence has 1/4 by token and 1/6 by sequence; that of the short one 1/4 and 1/2.
+      const ratio = at < 12 ? 4 / 6 : 2;
+      expect(Number(bySequence![at])).toBeCloseTo(ratio * Number(byToken![at]), 15);
+    }
+  });
+});
+
 describe("the chapter's first mistake", () => {
   const labels = tensor([0, 3, 2, 6]);
   it.each([

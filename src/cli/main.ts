@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { addAudit } from "./commands/audit.js";
 import { addEvaluate } from "./commands/evaluate.js";
+import { addInspect } from "./commands/inspect.js";
 import { addLikelihoods } from "./commands/likelihoods.js";
 import { addLosses } from "./commands/losses.js";
 import { exitCodes, printError } from "./exit.js";
@@ -15,7 +16,7 @@ async function main(): Promise<void> {
     .showHelpAfterError("Try losswright --help.")
     .exitOverride()
     .configureHelp({ helpWidth: 80 });
-  for (const add of [addAudit, addEvaluate, addLosses, addLikelihoods]) add(program);
+  for (const add of [addAudit, addEvaluate, addInspect, addLosses, addLikelihoods]) add(program);
   for (const command of program.commands) command.exitOverride().configureHelp({ helpWidth: 80 });
   // A reader that closes the pipe early has seen what it wanted.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {

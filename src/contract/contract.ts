@@ -20,16 +20,20 @@ export interface ContractInput {
   readonly options?: { readonly [name: string]: unknown };
   readonly reduction?: Partial<Reduction>;
   readonly version?: number;
+  /** A weighted sum's contract has parts, and is no contract of one objective. */
+  readonly parts?: never;
 }
 
 /** The canonical contract of resolved options and reduction. */
 export function contractOf(objective: string, options: object, reduction: Reduction): Contract {
-  return canonical({
+  const contract = canonical({
     objective,
     options: optionsToJson(options),
     reduction: reduction as unknown as Json,
     version: contractVersion,
-  }) as unknown as Contract;
+  });
+  // A contract that could be changed after the fact would be no contract.
+  return freeze(contract) as unknown as Contract;
 }
 
 /**
@@ -37,13 +41,14 @@ export function contractOf(objective: string, options: object, reduction: Reduct
  *
  * @throws `contract` for what is no contract or of another version, `unknown` for a key it does not have
  */
-export function readContract(given: unknown): Required<ContractInput> {
+export function readContract(given: unknown): Required<Omit<ContractInput, "parts">> {
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     throw new LosswrightError({
       code: "contract",
       where: "contract",
       found: inWords(given),
       expected: '{ "objective": name, "options": { … }, "reduction": { … }, "version": 1 }',
+      ...(typeof given === "string" && { fix: "parse the text first: objectiveFrom(JSON.parse(text))." }),
     });
   }
   rejectUnknown("contract", "key", given, ["objective", "options", "reduction", "version"]);
@@ -55,6 +60,11 @@ export function readContract(given: unknown): Required<ContractInput> {
   if (!isPlainObject(options)) throw wrong("options", options, "an object of options");
   if (!isPlainObject(reduction)) throw wrong("reduction", reduction, "an object with per, divideBy, onEmpty");
   return { objective, options, reduction, version };
+}
+
+function freeze(value: Json): Json {
+  if (typeof value === "object" && value !== null) for (const entry of Object.values(value)) freeze(entry);
+  return Object.freeze(value);
 }
 
 function isPlainObject(value: unknown): value is { readonly [name: string]: unknown } {

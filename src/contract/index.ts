@@ -1,5 +1,5 @@
 export { type Contract, type ContractInput, contractOf, contractVersion, readContract } from "./contract.js";
-export { canonical, canonicalText, type Json, jsonNumber } from "./json.js";
+export { canonical, canonicalText, firstDifference, type Json, jsonNumber } from "./json.js";
 export {
   choiceOption,
   eitherOption,

@@ -131,8 +131,15 @@ export function optionsToJson(options: object): Json {
 export function inWords(value: unknown): string {
   if (typeof value === "number") return String(value);
   if (typeof value === "function") return "a function";
-  const text = ArrayBuffer.isView(value) ? JSON.stringify(Array.from(value as Float64Array)) : JSON.stringify(value);
-  const shown = text ?? String(value);
+  if (typeof value === "bigint") return `the bigint ${value}`;
+  const plain = ArrayBuffer.isView(value) ? Array.from(value as Float64Array) : value;
+  let shown: string;
+  try {
+    shown = JSON.stringify(plain, (_, entry) => (typeof entry === "bigint" ? String(entry) : entry)) ?? String(value);
+  } catch {
+    // A cycle has no text.
+    shown = Object.prototype.toString.call(value);
+  }
   return shown.length > 80 ? `${shown.slice(0, 77)}…` : shown;
 }
 

@@ -40,6 +40,25 @@ export async function writeNpy(path: string, tensor: Tensor): Promise<void> {
 }
 
 /**
+ * Reads a text file in UTF-8, of at most 64 MiB: a vocabulary, a step's JSON.
+ *
+ * @throws `file` for a file that is missing, unreadable, not regular, too long or no UTF-8
+ */
+export async function readTextFile(path: string): Promise<string> {
+  return readText(path, { where: path, name: path });
+}
+
+/**
+ * Writes a text file in UTF-8: to a temporary name beside it, then renamed, as {@link writeNpy} does.
+ *
+ * @throws `file` where the disk refuses
+ */
+export async function writeTextFile(path: string, text: string): Promise<void> {
+  const file = { name: basename(path), bytes: new TextEncoder().encode(text) };
+  await placing(path, () => place(dirname(path), [file]));
+}
+
+/**
  * Reads a step record with all its tensors. It is named after its directory.
  *
  * Only regular files inside the directory are read: a symbolic link that leads out is refused.

@@ -64,6 +64,9 @@ export { type StudentTNllBatch, type StudentTNllOptions, studentTNll } from "./e
 export { type TukeyOptions, tukey } from "./elementwise/tukey.js";
 export { type TweedieOptions, tweedie } from "./elementwise/tweedie.js";
 export { type UnlikelihoodOptions, unlikelihood } from "./language/unlikelihood.js";
+export { type CtcBatch, type CtcOptions, ctc } from "./latent/ctc.js";
+export { type LinearChainCrfBatch, linearChainCrf } from "./latent/linear-chain-crf.js";
+export { type RnnTransducerBatch, type RnnTransducerOptions, rnnTransducer } from "./latent/rnn-transducer.js";
 export { type ApproxNdcgOptions, approxNdcg } from "./preference/approx-ndcg.js";
 export { type CpoOptions, cpo } from "./preference/cpo.js";
 export { type DpoBatch, type DpoKind, type DpoOptions, dpo } from "./preference/dpo.js";

@@ -10,7 +10,7 @@ import {
   type TensorData,
   view,
 } from "../tensor/index.js";
-import type { BatchView, FieldSpec, LossDefinition } from "./definition.js";
+import { axesOf, type BatchView, type FieldSpec, type LossDefinition } from "./definition.js";
 
 /** What a batch is to the engine: named tensors, or plain numbers where a field is a scalar. */
 export type AnyBatch = Readonly<Record<string, Tensor | number | undefined>>;
@@ -28,9 +28,12 @@ export const commonFields = {
 
 export type CommonName = keyof typeof commonFields;
 
-/** Where the rows of one field lie: row u starts at a base that follows from u and steps by a stride. */
+/** Where the rows of one field lie: row u starts at a base that follows from u; runs of entries lie a stride apart. */
 export interface RowLayout {
   readonly length: number;
+  /** Entries that lie side by side. */
+  readonly run: number;
+  /** From the start of one run to the start of the next. */
   readonly stride: number;
   /** Index of the first element of unit u's row. */
   base(unit: number): number;
@@ -119,22 +122,30 @@ export class BoundBatch<Options> implements BatchView<Options> {
   }
 }
 
+/** What a batch is bound to: the part of a definition that speaks of fields. */
+export type FieldsOf<Options extends object> = Pick<
+  LossDefinition<Options>,
+  "name" | "fields" | "oneOf" | "unitShape" | "alignment"
+>;
+
 /**
  * Binds a batch to a definition.
  *
  * @throws `unknown`, `missing-field`, `argument`, `role`, `dtype`, `shape` and `value` with the field and the fix
  */
 export function bindBatch<Options extends object>(
-  definition: LossDefinition<Options>,
+  definition: FieldsOf<Options>,
   options: Options,
   given: AnyBatch,
 ): BoundBatch<Options> {
   const where = definition.name;
-  if (typeof given !== "object" || given === null) {
+  if (typeof given !== "object" || given === null || isTensor(given)) {
+    const fields = definition.unitShape.length ? Object.keys(definition.fields).slice(0, 2).join(", ") : "";
     throw new LosswrightError({
       code: "argument",
       where,
-      found: String(given),
+      found: isTensor(given) ? "a tensor in place of a batch" : String(given),
+      fix: `write { ${fields} }.`,
       expected: `a batch of fields: ${Object.keys(definition.fields).join(", ")}`,
     });
   }
@@ -143,11 +154,13 @@ export function bindBatch<Options extends object>(
   checkPresence(definition, options, given);
   const binder = new ShapeBinder(where, definition.alignment?.(options).classAxis ?? -1);
   const tensors = new Map<string, Tensor>();
-  for (const [name, spec] of Object.entries(definition.fields)) {
+  const specs = Object.entries(definition.fields);
+  // A field whose order of axes an option says comes last: the others tell whether it says right.
+  for (const [name, spec] of [...specs.filter(([, s]) => !s.layouts), ...specs.filter(([, s]) => s.layouts)]) {
     if (given[name] === undefined || spec.orUnits) continue;
     const value = asTensor(where, name, spec, given[name]);
     tensors.set(name, value);
-    binder.bind(name, spec, value.shape);
+    binder.bind(name, { ...spec, shape: axesOf(spec, options, value.shape.length) }, value.shape);
   }
   const unitShape = definition.unitShape.flatMap((axis) => binder.lengthsOf(axis));
   const common = new Map<CommonName, Tensor>();
@@ -166,19 +179,24 @@ export function bindBatch<Options extends object>(
   return new BoundBatch(where, definition.fields, options, binder.sizes, unitShape, tensors, common);
 }
 
-/** Where unit u's row of a field lies, for fields read by unit. */
+/**
+ * Where unit u's row of a field lies, for fields read by unit.
+ *
+ * @param unitAxis - where the axis of the units lies in a field that names it; the axes around it are the row
+ */
 export function rowLayout(
   spec: FieldSpec,
   shape: readonly number[],
   unitShape: readonly number[],
   classAxis: number,
+  unitAxis: number,
 ): RowLayout {
   const named = spec.shape.filter((axis) => axis !== "..." && axis !== "*").length;
   const full = spec.shape.includes("...") ? unitShape.length + named : undefined;
   const units = sizeOf(unitShape);
   if (spec.broadcasts && (shape.length !== full || sizeOf(shape) !== units)) {
     const repeats = sizeOf(shape) === 0 ? 1 : units / sizeOf(shape);
-    return { length: 1, stride: 1, base: (unit) => Math.floor(unit / repeats), isShared: true };
+    return { length: 1, run: 1, stride: 1, base: (unit) => Math.floor(unit / repeats), isShared: true };
   }
   if (spec.followsClassAxis && full !== undefined) {
     const axis = classAxis < 0 ? classAxis + shape.length : classAxis;
@@ -188,17 +206,18 @@ export function rowLayout(
       const inner = unit % stride;
       return (unit - inner) * length + inner;
     };
-    return { length, stride, base: stride === 1 ? (unit) => unit * length : base, isShared: false };
+    if (stride > 1) return { length, run: 1, stride, base, isShared: false };
+  }
+  if (full === undefined && unitAxis > 0) {
+    const run = sizeOf(shape.slice(unitAxis + unitShape.length));
+    const length = run * sizeOf(shape.slice(0, unitAxis));
+    return { length, run, stride: run * units, base: (unit) => unit * run, isShared: false };
   }
   const length = full === undefined ? sizeOf(shape.slice(unitShape.length)) : sizeOf(shape.slice(shape.length - named));
-  return { length, stride: 1, base: (unit) => unit * length, isShared: false };
+  return { length, run: length, stride: length, base: (unit) => unit * length, isShared: false };
 }
 
-function checkPresence<Options extends object>(
-  definition: LossDefinition<Options>,
-  options: Options,
-  given: AnyBatch,
-): void {
+function checkPresence<Options extends object>(definition: FieldsOf<Options>, options: Options, given: AnyBatch): void {
   const where = definition.name;
   const alternatives = new Set(definition.oneOf?.flat());
   for (const [name, spec] of Object.entries(definition.fields)) {
@@ -283,9 +302,11 @@ function asTensor(where: string, name: string, spec: FieldSpec, value: Tensor | 
       found: shown,
       expected: wantedDtypes[spec.holds],
       fix:
-        spec.holds === "indices"
-          ? "class labels are whole numbers: convert them to int32 or int64 (torch: labels.long())."
-          : "convert them to float32 (torch: .float()); if decimals were cut off on the way to integers, they are lost already.",
+        spec.holds === "reals"
+          ? "convert them to floating point (Float32Array; torch: .float()); decimals cut off on the way to integers are lost."
+          : spec.indexes
+            ? "class labels are whole numbers: convert them (Int32Array; torch: labels.long())."
+            : "convert them to whole numbers (Int32Array).",
     });
   }
   if (spec.holds === "flags") checkFlags(where, name, value);
@@ -315,10 +336,16 @@ class ShapeBinder {
     const known = word === undefined ? undefined : this.runs.get(word);
     if (known && spec.broadcasts?.some((form) => isBroadcast(form, shape, known.shape))) return;
     if (word === undefined ? shape.length !== named.length : shape.length < named.length) {
-      throw this.wrong(name, shape, `${named.length} ${word ? "or more " : ""}axes: ${formatShape(spec.shape)}`);
+      const other = spec.orShape ? ` or ${formatShape(spec.orShape)}` : "";
+      throw this.wrong(
+        name,
+        shape,
+        `${named.length} ${word ? "or more " : ""}axes: ${formatShape(spec.shape)}${other}`,
+      );
     }
+    const layoutFix = this.otherLayout(name, spec, shape);
     const { own, run } = this.split(name, spec, shape, named.length, word);
-    for (const [i, axis] of named.entries()) this.bindAxis(name, spec, shape, axis, own[i]!);
+    for (const [i, axis] of named.entries()) this.bindAxis(name, spec, shape, axis, own[i]!, layoutFix);
     this.shapes.set(name, shape);
     if (word === undefined) return;
     if (!known) this.runs.set(word, { field: name, shape: run });
@@ -339,15 +366,35 @@ class ShapeBinder {
     return { own: [shape[axis]!], run: shape.filter((_, i) => i !== axis) };
   }
 
-  private bindAxis(name: string, spec: FieldSpec, shape: readonly number[], axis: string, length: number): void {
+  private bindAxis(
+    name: string,
+    spec: FieldSpec,
+    shape: readonly number[],
+    axis: string,
+    length: number,
+    fix: string | undefined,
+  ): void {
     const known = this.sizes[axis];
     if (known === undefined) {
       if (length === 0 && axis === "K") throw this.wrong(name, shape, "at least one class");
       this.sizes[axis] = length;
     } else if (known !== length) {
       const others = [...this.shapes.keys()].join(", ");
-      throw this.wrong(name, shape, `${axis} = ${known}, as in ${others}: ${formatShape(spec.shape)}`);
+      throw this.wrong(name, shape, `${axis} = ${known}, as in ${others}: ${formatShape(spec.shape)}`, fix);
     }
+  }
+
+  /** What to do where the axes fit in the order of another word of the option. */
+  private otherLayout(
+    name: string,
+    { layouts, shape: wanted }: FieldSpec,
+    shape: readonly number[],
+  ): string | undefined {
+    for (const [word, axes] of Object.entries(layouts?.shapes ?? {})) {
+      if (axes === wanted || axes.some((axis, i) => (this.sizes[axis] ?? shape[i]) !== shape[i])) continue;
+      return `its axes are those of ${layouts!.option}: "${word}": say so, or transpose ${name} to ${formatShape(wanted)}.`;
+    }
+    return undefined;
   }
 
   private wrong(field: string, shape: readonly number[], expected: string, fix?: string): LosswrightError {
@@ -365,8 +412,10 @@ class ShapeBinder {
     const squeezed = (axes: readonly number[]) => axes.filter((length) => length !== 1);
     const sameSize = sizeOf(shape) === sizeOf(known.shape);
     const withoutAxisOne = other.filter((_, axis) => axis !== 1);
-    const fix =
-      other.length > 2 && sameShape(withoutAxisOne, shape)
+    const oneHot = name === "labels" && sameShape(shape, other);
+    const fix = oneHot
+      ? "labels are one number a unit; rows of one number a class (one-hot or soft) are targets."
+      : other.length > 2 && sameShape(withoutAxisOne, shape)
         ? "the classes lie on axis 1: set classAxis: 1."
         : sameSize && sameShape(squeezed(shape), squeezed(known.shape))
           ? `nothing is broadcast silently, or every entry would meet every other: reshape ${name} to ${formatShape(known.shape)}.`

@@ -1,6 +1,15 @@
 import { inWords } from "../contract/index.js";
 import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
-import { dataOf, formatShape, isTensor, sameShape, type Tensor, view } from "../tensor/index.js";
+import {
+  dataOf,
+  formatShape,
+  isTensor,
+  sameShape,
+  sizeOf,
+  type Tensor,
+  type Unlabeled,
+  view,
+} from "../tensor/index.js";
 import type { BoundBatch } from "./batch.js";
 import type { FieldSpec } from "./definition.js";
 import type { CallOptions } from "./objective.js";
@@ -12,7 +21,8 @@ import type { CallOptions } from "./objective.js";
  */
 export function checkCall(where: string, call: CallOptions): number {
   checkObject(where, "call", call);
-  rejectUnknown(where, "call option", call, ["denominator", "scale", "into", "group", "engine"]);
+  const known = ["denominator", "scale", "into", "engine"];
+  if (!("group" in call)) rejectUnknown(where, "call option", call, known);
   rejectUnknown(where, "key of into", call.into ?? {}, ["gradients"]);
   const { group, engine = "reference", scale = 1 } = call as CallOptions & { group?: unknown; engine?: unknown };
   const wrong = (code: "unsupported" | "option", field: string, found: string, expected: string, fix?: string) =>
@@ -44,18 +54,21 @@ export function gradientBuffers(
   batch: BoundBatch<object>,
   fields: Readonly<Record<string, FieldSpec>>,
   given: Readonly<Record<string, Tensor>> = {},
-): Record<string, Tensor> {
+): Record<string, Tensor<Unlabeled, "float32" | "float64">> {
   const names = Object.keys(fields).filter((name) => {
     const { gradient, scalarOption } = fields[name]!;
     return gradient !== "none" && (batch.has(name) || scalarOption);
   });
   rejectUnknown(batch.where, "gradient", given, names);
-  const buffers: Record<string, Tensor> = {};
+  const buffers: Record<string, Tensor<Unlabeled, "float32" | "float64">> = {};
   for (const name of names) {
-    const { dtype, shape, data } = batch.tensors.get(name) ?? { dtype: "float64", shape: [], data: { length: 1 } };
+    const field = batch.tensors.get(name);
+    // Only fields of reals have gradients; a scalar option is a float64.
+    const dtype = (field?.dtype ?? "float64") as "float32" | "float64";
+    const shape = field?.shape ?? [];
     const out = given[name];
     if (out === undefined) {
-      buffers[name] = view(dataOf(dtype, data.length), shape, "unlabeled", dtype);
+      buffers[name] = view(dataOf(dtype, sizeOf(shape)), shape, "unlabeled", dtype);
       continue;
     }
     const fits = isTensor(out) && out.dtype === dtype && sameShape(out.shape, shape);
@@ -71,8 +84,9 @@ export function gradientBuffers(
         expected: `a ${dtype} tensor ${formatShape(shape)} with memory of its own`,
       });
     }
-    (out.data as Float64Array).fill(0);
-    buffers[name] = out;
+    const buffer = out as Tensor<Unlabeled, "float32" | "float64">;
+    buffer.data.fill(0);
+    buffers[name] = buffer;
   }
   return buffers;
 }

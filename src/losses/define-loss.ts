@@ -1,23 +1,22 @@
 import {
   type Contract,
-  canonicalText,
   contractOf,
-  type Json,
+  inWords,
   type Reduction,
   resolveOptions,
   resolveReduction,
 } from "../contract/index.js";
 import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
-import { Denominator, ExactSum, type Note, Tally } from "../tally/index.js";
-import { type Tensor, view } from "../tensor/index.js";
-import { type AnyBatch, type BoundBatch, bindBatch } from "./batch.js";
+import { checkSameContract, Denominator, ExactSum, type Note, Tally } from "../tally/index.js";
+import { type Tensor, type Unlabeled, view } from "../tensor/index.js";
+import type { AnyBatch } from "./batch.js";
 import { checkCall, gradientBuffers } from "./call.js";
 import { couplesBatch, type LossDefinition } from "./definition.js";
 import { describeObjective } from "./describe.js";
 import { type Counted, countWeights, divisorOf } from "./divisor.js";
 import type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
+import { type OpenUnits, openUnits } from "./open-units.js";
 import { Pass } from "./pass.js";
-import { Units } from "./units.js";
 
 /** Makes objectives of one loss. */
 export interface ObjectiveFactory<Options extends object, Batch extends object, Name extends string> {
@@ -54,16 +53,14 @@ export function defineLoss<Options extends object, Batch extends object, Name ex
 }
 
 /** A batch with what its constants decide. */
-interface Opened {
-  readonly batch: BoundBatch<object>;
-  readonly units: Units;
+interface Opened extends OpenUnits {
   readonly counted: Counted;
 }
 
 /** What the gradients of one walk are multiplied by, and where they go. */
 interface GradientPlan {
   factor(numeratorWeight: number, group: number): number;
-  readonly gradients: Readonly<Record<string, Tensor>>;
+  readonly gradients: Readonly<Record<string, Tensor<Unlabeled, "float32" | "float64">>>;
 }
 
 class DefinedObjective implements Objective {
@@ -72,7 +69,7 @@ class DefinedObjective implements Objective {
   readonly definition: LossDefinition<object>;
   readonly reduction: Reduction;
   readonly couples: boolean;
-  private readonly options: object;
+  readonly options: object;
 
   constructor(definition: LossDefinition<object>, options: object, reduction: Reduction) {
     this.name = definition.name;
@@ -83,7 +80,16 @@ class DefinedObjective implements Objective {
     this.contract = contractOf(definition.name, options, reduction);
   }
 
-  evaluate(given: AnyBatch): Evaluation {
+  evaluate(given: AnyBatch, ...rest: readonly unknown[]): Evaluation {
+    if (rest.length) {
+      throw new LosswrightError({
+        code: "argument",
+        where: this.name,
+        found: "a second argument to evaluate",
+        expected: "a batch alone",
+        fix: "fields go into one object, { logits, labels }; call options go to valueAndGradients.",
+      });
+    }
     const { tally, notes } = this.walk(this.open(given));
     return this.evaluation(tally, notes, tally.numerator, tally.denominator.value);
   }
@@ -104,13 +110,13 @@ class DefinedObjective implements Objective {
     };
     const { tally, notes } = this.walk(opened, divisor.value === 0 ? undefined : { gradients, factor });
     if (divisor.value === 0 && this.reduction.onEmpty === "nan") {
-      for (const { data } of Object.values(gradients)) (data as Float64Array).fill(Number.NaN);
+      for (const { data } of Object.values(gradients)) data.fill(Number.NaN);
     }
     const step = call.denominator instanceof Denominator ? call.denominator : tally.denominator;
     return { ...this.evaluation(tally, notes, tally.numeratorOver(step), divisor.value), gradients };
   }
 
-  perUnit(given: AnyBatch): Tensor {
+  perUnit(given: AnyBatch): Tensor<Unlabeled, "float64"> {
     const { batch, units } = this.open(given);
     const out = new Float64Array(units.count);
     const pass = new Pass(this.definition, batch, units, (unit) => units.counts(unit));
@@ -127,17 +133,18 @@ class DefinedObjective implements Objective {
   }
 
   value(tally: Tally): number {
-    const mine = canonicalText(this.contract as unknown as Json);
-    const theirs = canonicalText(tally.contract as unknown as Json);
-    if (mine === theirs) return this.divide(tally.numerator, tally.denominator.value);
-    throw new LosswrightError({
-      code: "merge",
-      where: this.name,
-      field: "contract",
-      found: `a tally of ${theirs}`,
-      expected: mine,
-      fix: "read it with objectiveFrom(tally.contract).",
-    });
+    if (!(tally instanceof Tally)) {
+      throw new LosswrightError({
+        code: "argument",
+        where: this.name,
+        field: "tally",
+        found: inWords(tally),
+        expected: "a tally",
+        fix: "evaluation.tally holds one; JSON is read with Tally.fromJSON.",
+      });
+    }
+    checkSameContract(this.name, this.contract, tally.contract);
+    return this.divide(tally.numerator, tally.denominator.value);
   }
 
   describe(): string {
@@ -145,11 +152,8 @@ class DefinedObjective implements Objective {
   }
 
   private open(given: AnyBatch): Opened {
-    const batch = bindBatch(this.definition, this.options, given);
-    const rules = this.definition.units?.(batch) ?? {};
-    const shift = this.definition.alignment?.(this.options).labelShift ?? 0;
-    const units = new Units(batch, rules, this.reduction, shift);
-    return { batch, units, counted: countWeights(units, this.reduction) };
+    const { batch, units } = openUnits(this.definition, this.options, this.reduction, given);
+    return { batch, units, counted: countWeights(units, this.contract) };
   }
 
   private evaluation(tally: Tally, notes: readonly Note[], numerator: number, denominator: number): Evaluation {

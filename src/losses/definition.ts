@@ -41,6 +41,10 @@ export interface FieldSpec {
   readonly indexes?: string;
   /** Whether the option `classAxis` says where its last named axis lies. */
   readonly followsClassAxis?: boolean;
+  /** Orders of its axes that the words of an option stand for; `shape` is that of the option's default. */
+  readonly layouts?: { readonly option: string; readonly shapes: Readonly<Record<string, readonly string[]>> };
+  /** A second shape it may have, told apart from the first by its number of axes. */
+  readonly orShape?: readonly string[];
   /** A scalar that an option of the same name gives, unless that option is `"field"`. */
   readonly scalarOption?: boolean;
 }
@@ -92,6 +96,8 @@ export interface RowMath {
   addShared?(unit: number, factor: number): void;
   /** Turns the sums of shared fields into their gradients, once, after the last unit. */
   finish?(): void;
+  /** Whether the unit just computed reads an entry of a row; every one without it. The others are not blamed. */
+  reads?(field: string, entry: number): boolean;
 }
 
 /** What a definition sees of a batch. */
@@ -140,6 +146,7 @@ export interface LossDefinition<Options extends object> {
     | "distribution"
     | "contrastive"
     | "preference"
+    | "latent"
     | "language";
   readonly unit: UnitKind;
   readonly documentation: Documentation;
@@ -164,6 +171,12 @@ export interface LossDefinition<Options extends object> {
 /** Whether a unit's loss depends on the other units of its batch, under these options. */
 export function couplesBatch<Options extends object>({ couples = false }: LossDefinition<Options>, options: Options) {
   return typeof couples === "function" ? couples(options) : couples;
+}
+
+/** The axes of a field under these options, in words: of its second shape where a tensor has that many axes. */
+export function axesOf({ shape, layouts, orShape }: FieldSpec, options: object, count?: number): readonly string[] {
+  if (count !== undefined && orShape?.length === count) return orShape;
+  return layouts?.shapes[(options as Record<string, string>)[layouts.option]!] ?? shape;
 }
 
 /** Where the values of a field may lie under these options. */

@@ -1,6 +1,6 @@
-import { constantOf, inWords, type Reduction } from "../contract/index.js";
+import { type Contract, constantOf, inWords } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
-import { Denominator, ExactSum } from "../tally/index.js";
+import { checkSameContract, Denominator, ExactSum } from "../tally/index.js";
 import type { Units } from "./units.js";
 
 /** What a batch counts: its denominator, and the weight inside each of its groups. */
@@ -17,13 +17,13 @@ export interface Divisor {
 }
 
 /** Weight sums of a batch and of its groups, from constants alone. */
-export function countWeights(units: Units, reduction: Reduction): Counted {
-  const constant = constantOf(reduction);
+export function countWeights(units: Units, contract: Contract): Counted {
+  const constant = constantOf(contract.reduction);
   const { groups } = units;
   const counted = new ExactSum();
   if (!groups) {
     addWeights(counted, units, 0, units.count, null);
-    return { denominator: new Denominator(counted, constant), inner: new Float64Array(0) };
+    return { denominator: new Denominator(counted, constant, undefined, contract), inner: new Float64Array(0) };
   }
   const inner = new Float64Array(groups.count);
   const open = new Map<string, ExactSum>();
@@ -41,7 +41,7 @@ export function countWeights(units: Units, reduction: Reduction): Counted {
     }
   }
   counted.add(closed);
-  return { denominator: new Denominator(counted, constant, open), inner };
+  return { denominator: new Denominator(counted, constant, open, contract), inner };
 }
 
 /**
@@ -68,10 +68,19 @@ export function divisorOf(
         "merge objective.denominator(part) over the parts and pass the result.",
       );
     }
-    if (given >= 0 && given < Number.POSITIVE_INFINITY) return { value: given, inner: mine };
-    throw wrong(String(given), "a finite number, at least 0");
+    if (!(given >= 0 && given < Number.POSITIVE_INFINITY)) throw wrong(String(given), "a finite number, at least 0");
+  } else if (!(given instanceof Denominator)) {
+    throw wrong(inWords(given), "a number or a denominator object");
+  } else checkSameContract(where, own.denominator.contract, given.contract);
+  const value = typeof given === "number" ? given : given.value;
+  if (value === 0 && !own.denominator.isEmpty) {
+    throw wrong(
+      `0 for a batch that counts ${own.denominator.count}`,
+      "the denominator of the whole step, this batch included",
+      "merge this batch's denominator into it.",
+    );
   }
-  if (!(given instanceof Denominator)) throw wrong(inWords(given), "a number or a denominator object");
+  if (typeof given === "number") return { value, inner: mine };
   if (!keys) return { value: given.value, inner: mine };
   const weights = keys.map((key) => {
     const weight = given.open.get(key);

@@ -1,6 +1,7 @@
 export { type AnyBatch, commonFields } from "./batch.js";
 export { defineLoss, type ObjectiveFactory } from "./define-loss.js";
 export {
+  axesOf,
   type BatchView,
   type Documentation,
   type Domain,
@@ -14,4 +15,5 @@ export {
 export { describeReduction } from "./describe.js";
 export { type Likelihood, likelihoodOf, likelihoods, type TargetType } from "./likelihoods.js";
 export type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
+export { type UnitsOfBatch, unitsOf } from "./open-units.js";
 export { definitionOf, objectiveFrom, objectiveNames } from "./registry.js";

@@ -1,6 +1,6 @@
 import type { Contract, Reduction } from "../contract/index.js";
 import type { Denominator, Engine, Note, Tally } from "../tally/index.js";
-import type { Tensor } from "../tensor/index.js";
+import type { Tensor, Unlabeled } from "../tensor/index.js";
 import type { AnyBatch } from "./batch.js";
 import type { LossDefinition } from "./definition.js";
 
@@ -20,7 +20,7 @@ export interface Evaluation {
 /** An evaluation with the gradient of its value. */
 export interface EvaluationWithGradients<Name extends string = string> extends Evaluation {
   /** One tensor a differentiable field, of its shape and dtype; scalar options have the shape `[]`. */
-  readonly gradients: Readonly<Record<Name, Tensor>>;
+  readonly gradients: Readonly<Record<Name, Tensor<Unlabeled, "float32" | "float64">>>;
 }
 
 /** Options of one call; they never enter the contract. */
@@ -44,6 +44,8 @@ export interface Objective<Batch extends object = AnyBatch, Name extends string 
   /** Canonical JSON; `objectiveFrom(contract)` gives the objective back. */
   readonly contract: Contract;
   readonly reduction: Reduction;
+  /** The options in full, each in its one form. */
+  readonly options: object;
   /** The definition this objective was made from: options, fields, documentation. */
   readonly definition: LossDefinition<object>;
   /** Whether a unit's loss depends on the other units of its batch. */
@@ -61,7 +63,7 @@ export interface Objective<Batch extends object = AnyBatch, Name extends string 
    * The loss of every unit that mask, `ignoreIndex` and shift leave, 0 elsewhere; float64, of the units' shape.
    * Weights do not enter it.
    */
-  perUnit(batch: Batch): Tensor;
+  perUnit(batch: Batch): Tensor<Unlabeled, "float64">;
   /** The undivided tally of a batch; an empty batch has one too. */
   tally(batch: Batch): Tally;
   /** The one division. @throws `merge` for a tally of another contract, `empty` as `evaluate` */

@@ -2,7 +2,7 @@ import { LosswrightError } from "../errors/index.js";
 import type { Note } from "../tally/index.js";
 import { formatShape, placeOf, type Tensor, type TensorData } from "../tensor/index.js";
 import { type BoundBatch, type RowLayout, rowLayout } from "./batch.js";
-import { type Domain, domainOf, type FieldSpec, type LossDefinition, type RowMath } from "./definition.js";
+import { axesOf, type Domain, domainOf, type FieldSpec, type LossDefinition, type RowMath } from "./definition.js";
 import type { Units } from "./units.js";
 
 /** A field read by unit: its scratch row, and how rows and gradients move between it and the tensors. */
@@ -52,18 +52,17 @@ export class Pass {
       const out = gradients?.[name]?.data as Float64Array | Float32Array | undefined;
       if (out && spec.gradient === "shared") this.sums[name] = new Float64Array(out.length);
       if (!given || spec.read === "whole" || spec.holds === "indices") continue;
-      const layout = rowLayout(spec, given.shape, batch.unitShape, classAxis);
+      const unitAxis = axesOf(spec, batch.options, given.shape.length).indexOf(definition.unitShape[0]!);
+      const layout = rowLayout(spec, given.shape, batch.unitShape, classAxis, unitAxis);
       const place = placement(layout, spec.read === "source" ? units.source : undefined);
       const row = new Float64Array(layout.length);
       rows[name] = row;
-      const load = loader(given.data, row, place, layout.stride);
+      const load = loader(given.data, row, place, layout);
       let store: UnitField["store"];
       if (out && spec.gradient === "row") {
         own[name] = new Float64Array(layout.length);
         if (layout.isShared) this.sums[name] = new Float64Array(out.length);
-        store = layout.isShared
-          ? adder(own[name], this.sums[name]!, place)
-          : writer(own[name], out, place, layout.stride);
+        store = layout.isShared ? adder(own[name], this.sums[name]!, place) : writer(own[name], out, place, layout);
       }
       this.fields.push({ name, spec, domain: domainOf(spec, batch.options), row, load, store });
     }
@@ -116,7 +115,9 @@ export class Pass {
   /** Says why a loss is not finite: an input that is not, or a probability of 0 where there must be none. */
   private explain(unit: number, loss: number): void {
     for (const { name, row } of this.fields) {
-      const bad = row.findIndex((entry, k) => !(entry < Number.POSITIVE_INFINITY) && this.isMember(row, k));
+      const { math } = this;
+      const isRead = (k: number) => this.isMember(row, k) && (math.reads?.(name, k) ?? true);
+      const bad = row.findIndex((entry, k) => !(entry < Number.POSITIVE_INFINITY) && isRead(k));
       if (bad < 0) continue;
       this.note("non-finite-input", unit, `${name} holds ${row[bad]} at entry ${bad} of a unit that counts`, name);
       return;
@@ -169,11 +170,17 @@ function placement(
   return length === 1 && stride === 1 && !isShared ? undefined : base;
 }
 
-function loader(data: TensorData, row: Float64Array, place: Placement, stride: number): (unit: number) => void {
+function loader(
+  data: TensorData,
+  row: Float64Array,
+  place: Placement,
+  { run, stride }: RowLayout,
+): (unit: number) => void {
   if (data instanceof BigInt64Array) {
     return (unit) => {
-      const start = place ? place(unit) : unit;
-      for (let k = 0; k < row.length; k++) row[k] = Number(data[start + k * stride]);
+      for (let k = 0, from = place ? place(unit) : unit; k < row.length; from += stride) {
+        for (let i = 0; i < run; i++) row[k++] = Number(data[from + i]);
+      }
     };
   }
   if (!place) {
@@ -182,20 +189,22 @@ function loader(data: TensorData, row: Float64Array, place: Placement, stride: n
     };
   }
   return (unit) => {
-    const start = place(unit);
-    for (let k = 0; k < row.length; k++) row[k] = data[start + k * stride]!;
+    for (let k = 0, from = place(unit); k < row.length; from += stride) {
+      for (let i = 0; i < run; i++) row[k++] = data[from + i]!;
+    }
   };
 }
 
-function writer(own: Float64Array, out: Float64Array | Float32Array, place: Placement, stride: number) {
+function writer(own: Float64Array, out: Float64Array | Float32Array, place: Placement, { run, stride }: RowLayout) {
   if (!place) {
     return (unit: number, factor: number) => {
       out[unit] = own[0]! * factor;
     };
   }
   return (unit: number, factor: number) => {
-    const start = place(unit);
-    for (let k = 0; k < own.length; k++) out[start + k * stride] = own[k]! * factor;
+    for (let k = 0, to = place(unit); k < own.length; to += stride) {
+      for (let i = 0; i < run; i++) out[to + i] = own[k++]! * factor;
+    }
   };
 }
 

@@ -12,9 +12,6 @@ interface AnyFactory {
 
 const factories = all as unknown as Readonly<Record<string, AnyFactory>>;
 
-/** Objectives that contracts may name and this version does not compute. */
-const planned = ["ctc", "linearChainCrf", "rnnTransducer"];
-
 /** The names of all objectives of this version. */
 export function objectiveNames(): readonly string[] {
   return Object.keys(factories).sort();
@@ -23,7 +20,7 @@ export function objectiveNames(): readonly string[] {
 /**
  * The definition of an objective by name: options, fields, documentation.
  *
- * @throws `unknown` for no objective, naming the near miss; `unsupported` for one that this version lacks
+ * @throws `unknown` for no objective, naming the near miss
  */
 export function definitionOf(name: string): LossDefinition<object> {
   return factoryOf(name).definition;
@@ -33,11 +30,11 @@ export function definitionOf(name: string): LossDefinition<object> {
  * The objective a contract describes; `objectiveFrom(objective.contract)` is the same objective.
  *
  * @param contract - JSON; what it leaves out is the default
- * @throws `contract` for what is no contract, `unknown` for a name that nothing answers to, `unsupported` for an
- * objective that this version lacks, `option` and `reduction` for values out of range
+ * @throws `contract` for what is no contract, `unknown` for a name that nothing answers to, `option` and `reduction`
+ * for values out of range
  */
-export function objectiveFrom(contract: WeightedSumContract): WeightedSum<Readonly<Record<string, WeightedPart>>>;
 export function objectiveFrom(contract: ContractInput): Objective;
+export function objectiveFrom(contract: WeightedSumContract): WeightedSum<Readonly<Record<string, WeightedPart>>>;
 export function objectiveFrom(contract: ContractInput | WeightedSumContract) {
   if (isWeightedSum(contract)) return weightedSumFrom(contract);
   const { objective, options, reduction } = readContract(contract);
@@ -69,14 +66,13 @@ function weightedSumFrom(contract: WeightedSumContract) {
 function factoryOf(name: string): AnyFactory {
   const factory = Object.hasOwn(factories, name) ? factories[name] : undefined;
   if (factory) return factory;
-  const unbuilt = planned.includes(name);
   const meant = closest(name, objectiveNames());
   throw new LosswrightError({
-    code: unbuilt ? "unsupported" : "unknown",
+    code: "unknown",
     where: "contract",
     field: "objective",
-    found: `"${name}"${unbuilt ? ", which this version does not compute" : ""}`,
+    found: `"${name}"`,
     expected: `one of ${objectiveNames().join(", ")}`,
-    ...(!unbuilt && meant && { fix: `write "${meant}".` }),
+    ...(meant && { fix: `write "${meant}".` }),
   });
 }

@@ -5,7 +5,7 @@ import { binaryCrossEntropy } from "./binary/binary-cross-entropy.js";
 import { crossEntropy } from "./categorical/cross-entropy.js";
 import { huber } from "./elementwise/huber.js";
 import { objectiveFrom } from "./registry.js";
-import { WeightedTally, weightedSum } from "./weighted-sum.js";
+import { type WeightedSumContract, WeightedTally, weightedSum } from "./weighted-sum.js";
 
 const objective = weightedSum({
   tokens: { objective: crossEntropy(), weight: 1 },
@@ -59,13 +59,11 @@ describe("weightedSum", () => {
           expect(JSON.stringify(forward)).toBe(JSON.stringify(backward));
           const read = WeightedTally.fromJSON(JSON.parse(JSON.stringify(forward)));
           expect(objective.value(read)).toBe(objective.value(forward));
-          const { value, tokens } = batches
+          const denominator = batches
             .map((batch) => objective.denominator(batch))
-            .reduce((sum, next) => ({ value: sum.value.merge(next.value), tokens: sum.tokens.merge(next.tokens) }));
-          expect(tokens.value).toBe(sizes.reduce((sum, [rows]) => sum + rows, 0));
-          const shares = batches.map(
-            (batch) => objective.valueAndGradients(batch, { denominator: { value, tokens } }).value,
-          );
+            .reduce((sum, next) => sum.merge(next));
+          expect(denominator.parts.tokens!.value).toBe(sizes.reduce((sum, [rows]) => sum + rows, 0));
+          const shares = batches.map((batch) => objective.valueAndGradients(batch, { denominator }).value);
           expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(objective.value(forward), 12);
         },
       ),
@@ -74,7 +72,7 @@ describe("weightedSum", () => {
 
   it("comes back from its contract", () => {
     const { contract } = objective;
-    const back = objectiveFrom(JSON.parse(JSON.stringify(contract)));
+    const back = objectiveFrom(JSON.parse(JSON.stringify(contract)) as WeightedSumContract);
     expect(back.contract).toEqual(contract);
     expect(back.evaluate(batchOf(4, 3)).value).toBe(objective.evaluate(batchOf(4, 3)).value);
     expect(back.describe()).toContain("0.5 times value");
@@ -117,6 +115,17 @@ describe("weightedSum", () => {
           .merge(weightedSum({ a: { objective: huber(), weight: 1 } }).tally({ a: batchOf(1, 1).value })),
       "merge",
     ],
+    [
+      "a number as denominator of several parts",
+      () => objective.valueAndGradients(batchOf(2, 1), { denominator: 4 as never }),
+      "argument",
+    ],
+    [
+      "a denominator for one part only",
+      () => objective.valueAndGradients(batchOf(2, 1), { denominator: { tokens: 4 } as never }),
+      "denominator",
+    ],
+    ["an objective without its weight", () => weightedSum({ a: huber() as never }), "argument"],
   ])("refuses %s", (_, make, code) => {
     expect(make).toThrow(expect.objectContaining({ code }));
   });

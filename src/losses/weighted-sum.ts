@@ -1,5 +1,5 @@
 import { type Contract, canonicalText, inWords, type Json } from "../contract/index.js";
-import { LosswrightError, rejectUnknown } from "../errors/index.js";
+import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
 import { type Denominator, ExactSum, type MergeOptions, type Note, Tally, type TallyJson } from "../tally/index.js";
 import type { Tensor } from "../tensor/index.js";
 import type { AnyBatch } from "./batch.js";
@@ -46,9 +46,24 @@ export interface WeightedEvaluationWithGradients<Name extends string> extends We
 
 /** Options of one call, given by part where they are about a part. */
 export interface WeightedCallOptions<Name extends string> {
-  readonly denominator?: Readonly<Partial<Record<Name, number | Denominator>>>;
+  /** What divides each part over the whole step: all parts, or none. */
+  readonly denominator?: WeightedDenominator | Readonly<Record<Name, number | Denominator>>;
   readonly scale?: number;
   readonly into?: Readonly<Partial<Record<Name, CallOptions["into"]>>>;
+}
+
+/** What divides the parts, merged part by part. */
+export class WeightedDenominator {
+  constructor(readonly parts: Readonly<Record<string, Denominator>>) {}
+
+  /** Exact, associative and commutative. @throws `merge` where part names or contracts differ */
+  merge(other: WeightedDenominator): WeightedDenominator {
+    const names = Object.keys(this.parts);
+    sameNames("denominator", names, other.parts);
+    return new WeightedDenominator(
+      Object.fromEntries(names.map((name) => [name, this.parts[name]!.merge(other.parts[name]!)])),
+    );
+  }
 }
 
 /** The tallies of the parts, merged part by part. */
@@ -118,6 +133,9 @@ export class WeightedSum<P extends Parts> {
       throw wrong("parts", inWords(parts), "{ name: { objective, weight }, … }, at least one");
     }
     for (const [name, part] of Object.entries(parts)) {
+      if ((part as { definition?: unknown })?.definition) {
+        throw wrong(name, "an objective without a weight", "{ objective, weight }");
+      }
       rejectUnknown("weightedSum", "key of a part", part ?? {}, ["objective", "weight"]);
       const { objective, weight } = part ?? {};
       if (typeof objective?.valueAndGradients !== "function" || !objective.definition) {
@@ -149,13 +167,15 @@ export class WeightedSum<P extends Parts> {
   ): WeightedEvaluationWithGradients<keyof P & string> {
     this.checkBatch(batch);
     rejectUnknown(this.name, "call option", call, ["denominator", "scale", "into"]);
-    const { denominator = {}, scale = 1, into = {} } = call as WeightedCallOptions<string>;
-    for (const byPart of [denominator, into]) rejectUnknown(this.name, "part", byPart, this.names);
+    const { denominator, scale = 1, into = {} } = call as WeightedCallOptions<string>;
+    const divisors = this.divisors(denominator);
+    checkObject(this.name, "into", into);
+    rejectUnknown(this.name, "part", into, this.names);
     const combined = this.combine((name) => {
       const { objective, weight } = this.parts[name]!;
       return objective.valueAndGradients(batch[name] as AnyBatch, {
         scale: weight * scale,
-        ...(denominator[name] !== undefined && { denominator: denominator[name] }),
+        ...(divisors && { denominator: divisors[name]! }),
         ...(into[name] && { into: into[name] }),
       }) as EvaluationWithGradients;
     });
@@ -172,10 +192,13 @@ export class WeightedSum<P extends Parts> {
   }
 
   /** What divides each part, to be merged over the parts of a step before the backward pass. */
-  denominator(batch: WeightedBatch<P>): Readonly<Record<keyof P & string, Denominator>> {
+  denominator(batch: WeightedBatch<P>): WeightedDenominator {
     this.checkBatch(batch);
-    const entries = this.names.map((name) => [name, this.parts[name]!.objective.denominator(batch[name] as AnyBatch)]);
-    return Object.fromEntries(entries) as Record<keyof P & string, Denominator>;
+    return new WeightedDenominator(
+      Object.fromEntries(
+        this.names.map((name) => [name, this.parts[name]!.objective.denominator(batch[name] as AnyBatch)]),
+      ),
+    );
   }
 
   /** One division a part, then the weighted sum. @throws `merge` for a tally of other parts */
@@ -211,6 +234,26 @@ export class WeightedSum<P extends Parts> {
     return sum.value;
   }
 
+  /** One divisor a part: a part left out would divide by its own count and average twice. */
+  private divisors(
+    given: WeightedDenominator | Readonly<Record<string, number | Denominator>> | undefined,
+  ): Readonly<Record<string, number | Denominator>> | undefined {
+    if (given === undefined) return undefined;
+    checkObject(this.name, "denominator", given);
+    const parts = given instanceof WeightedDenominator ? given.parts : given;
+    rejectUnknown(this.name, "part", parts, this.names);
+    const missing = this.names.filter((name) => parts[name] === undefined);
+    if (!missing.length) return parts;
+    throw new LosswrightError({
+      code: "denominator",
+      where: this.name,
+      field: "denominator",
+      found: `none for ${missing.join(", ")}`,
+      expected: `one for every part: ${this.names.join(", ")}`,
+      fix: "merge objective.denominator(batch) over the parts of the step and pass the result.",
+    });
+  }
+
   private checkBatch(batch: object): void {
     rejectUnknown(this.name, "part", batch ?? {}, this.names);
     for (const name of this.names) {
@@ -226,7 +269,7 @@ export class WeightedSum<P extends Parts> {
   }
 }
 
-function sameNames(where: string, names: readonly string[], parts: Readonly<Record<string, Tally>>): void {
+function sameNames(where: string, names: readonly string[], parts: Readonly<Record<string, unknown>>): void {
   const theirs = Object.keys(parts).sort();
   if (canonicalText([...names].sort() as Json) === canonicalText(theirs as Json)) return;
   throw new LosswrightError({

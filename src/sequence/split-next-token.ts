@@ -1,5 +1,7 @@
-import { LosswrightError } from "../errors/index.js";
-import { dataOf, formatShape, isTensor, type Tensor, type Unlabeled, view } from "../tensor/index.js";
+import { dataOf, formatShape, type Tensor, type Unlabeled, view } from "../tensor/index.js";
+import { checkIntegers, wrong } from "./arguments.js";
+
+const where = "splitNextToken";
 
 /**
  * Inputs and targets of next-token prediction: `inputs = ids[:, :-1]`, `targets = ids[:, 1:]`.
@@ -8,42 +10,15 @@ import { dataOf, formatShape, isTensor, type Tensor, type Unlabeled, view } from
  * @returns `inputs` and `targets`, both `[B, T − 1]`, of the ids' dtype: one timestep fewer, and
  * `targets[b, t]` is the token that follows `inputs[b, t]`. Logits of `inputs` match `targets` position by position,
  * so the loss takes no further `labelShift`.
- * @throws `shape` for other numbers of axes or a single timestep, `dtype` for floats
+ * @throws `shape` for other numbers of axes or a single timestep, `dtype` for floats, `argument`, `role`
  */
 export function splitNextToken(ids: Tensor<"classIndices" | Unlabeled>): {
   inputs: Tensor<"classIndices">;
   targets: Tensor<"classIndices">;
 } {
-  if (!isTensor(ids)) {
-    throw new LosswrightError({
-      code: "argument",
-      where: "splitNextToken",
-      field: "ids",
-      found: Array.isArray(ids) ? "a list" : typeof ids,
-      expected: "a tensor",
-      fix: "wrap it: splitNextToken(tensor(ids)).",
-    });
-  }
-  const { shape, data, dtype, weak } = ids;
+  const { shape, data, dtype, weak } = checkIntegers(where, "ids", ids, ["B", "T"]);
   const [rows, length] = shape as [number, number];
-  if (shape.length !== 2 || length < 2) {
-    throw new LosswrightError({
-      code: "shape",
-      where: "splitNextToken",
-      field: "ids",
-      found: formatShape(shape),
-      expected: "[B, T] with at least two timesteps",
-    });
-  }
-  if (dtype !== "int32" && dtype !== "int64" && dtype !== "uint8" && !weak) {
-    throw new LosswrightError({
-      code: "dtype",
-      where: "splitNextToken",
-      field: "ids",
-      found: dtype,
-      expected: "integers: int32, int64 or uint8",
-    });
-  }
+  if (length < 2) throw wrong(where, "shape", "ids", formatShape(shape), "[B, T] with at least two timesteps");
   const inputs = dataOf(dtype, rows * (length - 1));
   const targets = dataOf(dtype, rows * (length - 1));
   for (let row = 0, at = 0; row < rows; row++) {

@@ -1,7 +1,9 @@
+import { type Contract, canonicalText, firstDifference, type Json } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import { ExactSum, type ExactSumJson } from "./exact-sum.js";
 
 export interface DenominatorJson {
+  readonly contract: Contract | null;
   readonly counted: ExactSumJson;
   readonly constant: number | null;
   /** Inner weight sums of groups whose pieces may lie in several parts, by key. */
@@ -22,6 +24,8 @@ export class Denominator {
     readonly constant: number | null = null,
     /** Groups given by `groupKeys`: the weight inside each, mergeable over the parts that hold its pieces. */
     readonly open: ReadonlyMap<string, ExactSum> = new Map(),
+    /** The contract that says what is counted, so that two that count otherwise are not mixed; null when made by hand. */
+    readonly contract: Contract | null = null,
   ) {}
 
   /** Whether nothing was counted: `onEmpty` looks at this, also when a constant divides. */
@@ -45,6 +49,16 @@ export class Denominator {
 
   /** The denominator of both parts together; associative and commutative to the bit. */
   merge(other: Denominator): Denominator {
+    if (!(other instanceof Denominator)) {
+      throw new LosswrightError({
+        code: "argument",
+        where: "denominator",
+        found: typeof other === "object" ? "an object that is no denominator" : typeof other,
+        expected: "a denominator",
+        fix: "read JSON with Denominator.fromJSON first.",
+      });
+    }
+    checkSameContract("denominator", this.contract, other.contract);
     if (this.constant !== other.constant) {
       throw new LosswrightError({
         code: "merge",
@@ -54,16 +68,22 @@ export class Denominator {
         expected: "denominators of one contract",
       });
     }
-    return new Denominator(this.counted.clone().merge(other.counted), this.constant, mergeOpen(this.open, other.open));
+    const counted = this.counted.clone().merge(other.counted);
+    return new Denominator(counted, this.constant, mergeOpen(this.open, other.open), this.contract ?? other.contract);
   }
 
   toJSON(): DenominatorJson {
-    return { counted: this.counted.toJSON(), constant: this.constant, open: openToJson(this.open) };
+    return {
+      contract: this.contract,
+      counted: this.counted.toJSON(),
+      constant: this.constant,
+      open: openToJson(this.open),
+    };
   }
 
   /** @throws `argument` for anything that `toJSON` does not write */
   static fromJSON(json: DenominatorJson): Denominator {
-    const { counted, constant = null, open = {} } = json ?? {};
+    const { contract = null, counted, constant = null, open = {} } = json ?? {};
     if (constant !== null && !(typeof constant === "number" && constant > 0 && constant < Number.POSITIVE_INFINITY)) {
       throw new LosswrightError({
         code: "argument",
@@ -73,8 +93,23 @@ export class Denominator {
         expected: "a finite number above 0, or null",
       });
     }
-    return new Denominator(ExactSum.fromJSON(counted), constant, openFromJson(open));
+    return new Denominator(ExactSum.fromJSON(counted), constant, openFromJson(open), contract);
   }
+}
+
+/** @throws `merge` where both contracts are known and differ, naming the first difference */
+export function checkSameContract(where: string, mine: Contract | null, theirs: Contract | null): void {
+  if (!mine || !theirs) return;
+  const [left, right] = [mine, theirs] as unknown as [Json, Json];
+  if (canonicalText(left) === canonicalText(right)) return;
+  throw new LosswrightError({
+    code: "merge",
+    where,
+    field: "contract",
+    found: firstDifference(left, right),
+    expected: "parts of one contract",
+    fix: "count every part with one objective; weightedSum combines different ones.",
+  });
 }
 
 /** Sums by key, a key in both merged. */

@@ -1,4 +1,4 @@
-export { Denominator, type DenominatorJson } from "./denominator.js";
+export { checkSameContract, Denominator, type DenominatorJson } from "./denominator.js";
 export { ExactSum, type ExactSumJson } from "./exact-sum.js";
 export type { Note } from "./note.js";
 export { type Engine, type MergeOptions, Tally, type TallyJson, type TallyParts, total } from "./tally.js";

@@ -1,6 +1,13 @@
 import { type Contract, canonicalText, type Json } from "../contract/index.js";
 import { checkObject, closest, LosswrightError, rejectUnknown } from "../errors/index.js";
-import { Denominator, type DenominatorJson, mergeOpen, openFromJson, openToJson } from "./denominator.js";
+import {
+  checkSameContract,
+  Denominator,
+  type DenominatorJson,
+  mergeOpen,
+  openFromJson,
+  openToJson,
+} from "./denominator.js";
 import { ExactSum, type ExactSumJson, LANES } from "./exact-sum.js";
 import type { Note } from "./note.js";
 
@@ -138,17 +145,7 @@ export class Tally {
       });
     }
     const [mine, theirs] = [this.parts, other.parts];
-    const [text, otherText] = [textOf(mine.contract), textOf(theirs.contract)];
-    if (text !== otherText) {
-      throw new LosswrightError({
-        code: "merge",
-        where: "tally",
-        field: "contract",
-        found: `${otherText} beside ${text}`,
-        expected: "tallies of one contract",
-        fix: "merge what one objective counted; weightedSum combines different ones.",
-      });
-    }
+    checkSameContract("tally", mine.contract, theirs.contract);
     if (mine.unitAxes !== theirs.unitAxes) {
       throw new LosswrightError({
         code: "merge",
@@ -264,6 +261,16 @@ export class Tally {
    */
   static fromLimbs(lanes: BigInt64Array, like: Tally, options: MergeOptions = {}): Tally {
     checkMergeOptions(options);
+    if (!(like instanceof Tally)) {
+      throw new LosswrightError({
+        code: "argument",
+        where: "Tally.fromLimbs",
+        field: "like",
+        found: typeof like,
+        expected: "a tally of this part, whose contract the sum is read under",
+        fix: "Tally.fromLimbs(lanes, objective.tally(batch)).",
+      });
+    }
     const { contract, unitAxes, couples, denominator } = like.parts;
     const wrong = (field: string, found: string, expected: string) =>
       new LosswrightError({ code: "merge", where: "Tally.fromLimbs", field, found, expected });
@@ -286,7 +293,12 @@ export class Tally {
       batches: Number(lanes[4]),
       engines: engineNames.filter((_, i) => lanes[5 + i]! > 0n),
       numerator: ExactSum.fromLanes(lanes, HEADER),
-      denominator: new Denominator(ExactSum.fromLanes(lanes, HEADER + LANES), denominator.constant),
+      denominator: new Denominator(
+        ExactSum.fromLanes(lanes, HEADER + LANES),
+        denominator.constant,
+        undefined,
+        denominator.contract,
+      ),
       openNumerators: new Map(),
     });
   }
@@ -299,7 +311,11 @@ export class Tally {
  */
 export function total(tallies: Iterable<Tally>, options: MergeOptions = {}): Tally {
   let sum: Tally | undefined;
-  for (const tally of tallies) sum = sum ? sum.merge(tally, options) : tally;
+  if (typeof tallies?.[Symbol.iterator] !== "function") throw notTallies(typeof tallies);
+  for (const tally of tallies) {
+    if (!(tally instanceof Tally)) throw notTallies(`a list with ${tally === null ? "null" : typeof tally} in it`);
+    sum = sum ? sum.merge(tally, options) : tally;
+  }
   if (sum) return sum;
   throw new LosswrightError({
     code: "argument",
@@ -307,6 +323,16 @@ export function total(tallies: Iterable<Tally>, options: MergeOptions = {}): Tal
     found: "no tally",
     expected: "at least one",
     fix: "the tally of an empty batch is objective.tally(batch).",
+  });
+}
+
+function notTallies(found: string): LosswrightError {
+  return new LosswrightError({
+    code: "argument",
+    where: "total",
+    found,
+    expected: "a list of tallies",
+    fix: "objective.tally(batch) gives one, evaluation.tally holds one, Tally.fromJSON reads one.",
   });
 }
 

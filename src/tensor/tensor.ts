@@ -31,6 +31,20 @@ export type Role =
   | "embeddings"
   | "scores";
 
+const roles: readonly string[] = [
+  "unlabeled",
+  "logits",
+  "probabilities",
+  "logProbabilities",
+  "classIndices",
+  "mask",
+  "predictions",
+  "targets",
+  "weights",
+  "embeddings",
+  "scores",
+];
+
 /** The role of a tensor nobody has labeled: accepted by every field. */
 export type Unlabeled = "unlabeled";
 
@@ -107,6 +121,15 @@ export function view<R extends Role | Unlabeled, D extends Dtype>(
   dtype: D,
   weak = false,
 ): Tensor<R, D> {
+  if (!roles.includes(role)) {
+    throw new LosswrightError({
+      code: "argument",
+      where: "tensor",
+      field: "role",
+      found: JSON.stringify(role) ?? String(role),
+      expected: `one of ${roles.join(", ")}`,
+    });
+  }
   if (!Array.isArray(shape) || !shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
     throw new LosswrightError({
       code: "shape",
@@ -125,7 +148,7 @@ export function view<R extends Role | Unlabeled, D extends Dtype>(
       expected: `a shape of ${data.length} elements`,
     });
   }
-  return { dtype, shape: [...shape], data, role, weak };
+  return { dtype, shape: Object.freeze([...shape]), data, role, weak };
 }
 
 /** Whether a value is a tensor, by structure: two copies of the library in one page understand each other. */
@@ -150,7 +173,9 @@ function fromList(list: NestedList, shape: readonly number[] | undefined, role: 
       code: "argument",
       where: "tensor",
       field: "data",
-      found: `a list with ${typeof value} ${String(value)} at place ${Math.max(odd, 0)}`,
+      found: ArrayBuffer.isView(list)
+        ? `a ${list.constructor.name}`
+        : `a list with ${ArrayBuffer.isView(value) ? (value as object).constructor.name : `${typeof value} ${String(value)}`} at place ${Math.max(odd, 0)}`,
       expected: "numbers, booleans or bigints, of one kind",
       fix: "pass a Float32Array, Float64Array, Int32Array, BigInt64Array or Uint8Array, or lists of numbers.",
     });

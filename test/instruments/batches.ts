@@ -17,7 +17,14 @@ import {
   type Reduction,
   tensor,
 } from "../../src/index.js";
-import { type Domain, definitionOf, domainOf, type FieldSpec, type LossDefinition } from "../../src/losses/index.js";
+import {
+  axesOf,
+  type Domain,
+  definitionOf,
+  domainOf,
+  type FieldSpec,
+  type LossDefinition,
+} from "../../src/losses/index.js";
 import { dataOf, placeOf, sizeOf, type Tensor, view } from "../../src/tensor/index.js";
 import { hints } from "./hints.js";
 import { Random } from "./random.js";
@@ -172,7 +179,7 @@ function drawBatch(definition: LossDefinition<object>, frame: Frame, random: Ran
 
 /** The shape of a field: units spread where it says `"..."`, classes where `classAxis` says. */
 function shapeOf(spec: FieldSpec, { sizes, leading, options }: Frame): number[] {
-  const shape = spec.shape.flatMap((axis) => (axis === "..." ? leading : [sizes[axis]!]));
+  const shape = axesOf(spec, options).flatMap((axis) => (axis === "..." ? leading : [sizes[axis]!]));
   if (!spec.followsClassAxis || options.classAxis === undefined || options.classAxis === -1) return shape;
   shape.splice(Number(options.classAxis), 0, shape.pop()!);
   return shape;
@@ -270,7 +277,7 @@ export function fieldAxis({ objective, batch, unitShape, options }: Case, field:
     const along = shape.length > unitShape.length || String(shape) === String(unitShape);
     return unitAxis === 0 || along ? unitAxis : -1;
   }
-  if (!spec!.shape.includes("...")) return spec!.shape.indexOf(definition.unitShape[unitAxis]!);
+  if (!spec!.shape.includes("...")) return axesOf(spec!, options).indexOf(definition.unitShape[unitAxis]!);
   const classAxis = spec!.followsClassAxis ? Number(options.classAxis ?? -1) : -1;
   return classAxis >= 0 && classAxis <= unitAxis ? unitAxis + 1 : unitAxis;
 }

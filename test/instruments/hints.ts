@@ -50,6 +50,36 @@ function besides(batch: Record<string, AnyBatch[string]>, field: string, other: 
   );
 }
 
+/** Gives sequences lengths and labels that have an alignment; past them labels may hold anything. */
+function alignable(
+  batch: Record<string, AnyBatch[string]>,
+  { blank, frames, classes }: { blank: number; frames: number; classes: number },
+  needsFrame: (label: number, before: number) => number,
+  random: Random,
+): void {
+  const [sequences, width] = (batch.labels as Tensor).shape as [number, number];
+  const labels = new Int32Array(sequences * width).fill(-100);
+  const [inputLengths, labelLengths] = [new Int32Array(sequences), new Int32Array(sequences)];
+  const others = Array.from({ length: classes }, (_, k) => k).filter((k) => k !== blank);
+  for (let b = 0; b < sequences; b++) {
+    inputLengths[b] = random.integer(0, frames);
+    for (let [i, left, before] = [0, inputLengths[b]!, -1]; i < width && left > 0 && random.chance(0.8); i++) {
+      const label = random.pick(others);
+      left -= needsFrame(label, before);
+      if (left < 0) break;
+      labels[b * width + i] = before = label;
+      labelLengths[b] = i + 1;
+    }
+  }
+  const dtype = <D extends Int32Array>(numbers: D) =>
+    random.chance(0.5) ? numbers : BigInt64Array.from(Array.from(numbers), BigInt);
+  Object.assign(batch, {
+    labels: tensor(dtype(labels), [sequences, width]),
+    inputLengths: tensor(dtype(inputLengths), [sequences]),
+    labelLengths: tensor(dtype(labelLengths), [sequences]),
+  });
+}
+
 export const hints: Readonly<Record<string, Hint>> = {
   // reweightOnly detaches on purpose: its gradient is not the slope of its value (focal.test.ts holds it).
   focal: {
@@ -166,6 +196,52 @@ export const hints: Readonly<Record<string, Hint>> = {
       besides(batch, "referenceRejected", "policyRejected", random);
     },
     privateFields: () => ["policyChosen", "policyRejected", "referenceChosen", "referenceRejected"],
+  },
+  // The blank is a class and no label; lengths fit the labels, and an alignment exists.
+  ctc: {
+    sizes(sizes) {
+      sizes.C = Math.max(sizes.C!, 2);
+    },
+    options(options, sizes, random) {
+      options.blank = random.integer(0, sizes.C! - 1);
+    },
+    batch(batch, { blank, layout }, random) {
+      const [first, second, classes] = ((batch.logits ?? batch.logProbs) as Tensor).shape as [number, number, number];
+      const frames = layout === "BTC" ? second : first;
+      alignable(
+        batch,
+        { blank: Number(blank), frames, classes },
+        (label, before) => (label === before ? 2 : 1),
+        random,
+      );
+    },
+  },
+  rnnTransducer: {
+    sizes(sizes) {
+      sizes.C = Math.max(sizes.C!, 2);
+      sizes["U+1"] = sizes.U! + 1;
+    },
+    options(options, sizes, random) {
+      options.blank = random.integer(0, sizes.C! - 1);
+    },
+    batch(batch, { blank }, random) {
+      const [, frames, , classes] = (batch.logits as Tensor).shape as [number, number, number, number];
+      alignable(batch, { blank: Number(blank), frames, classes }, () => 0, random);
+    },
+  },
+  // The positions of a sequence come first in its row.
+  linearChainCrf: {
+    batch(batch, _options, random) {
+      const { shape, data, dtype } = (batch.mask ?? { shape: [] }) as Tensor;
+      if (shape.length < 2) return;
+      const [rows, positions] = shape as [number, number];
+      for (let row = 0; row < rows; row++) {
+        const length = random.integer(0, positions);
+        for (let t = 0; t < positions; t++) {
+          data[row * positions + t] = dtype === "int64" ? BigInt(t < length) : Number(t < length);
+        }
+      }
+    },
   },
   // On-policy the gradient is not the slope of the value (policy-gradient.test.ts holds it); the ratio is an exponential.
   policyGradient: {

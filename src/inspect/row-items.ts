@@ -1,0 +1,35 @@
+import { kindOf, type Position, positionOf, type TokenBatch, type Vocabulary } from "./token-batch.js";
+
+/** What stands side by side in a row: positions, long runs of padding in one, and the marks between segments. */
+export type RowItem =
+  | { readonly is: "position"; readonly at: number; readonly position: Position }
+  | { readonly is: "padding"; readonly at: number; readonly count: number }
+  | { readonly is: "segment"; readonly at: number; readonly segment: number };
+
+/** A longer run of padding that is left out is one item. */
+const longestPadding = 3;
+
+/** A row as its views walk it. */
+export function itemsOf(batch: TokenBatch, row: number, textOf?: Vocabulary): RowItem[] {
+  const items: RowItem[] = [];
+  let segment: number | null = null;
+  for (let at = 0; at < batch.length; ) {
+    const run = paddingFrom(batch, row, at);
+    const own = batch.segments?.[row * batch.length + at] ?? null;
+    if (run === 0 && own !== null && own !== segment) {
+      segment = own;
+      items.push({ is: "segment", at, segment });
+    }
+    if (run > longestPadding) items.push({ is: "padding", at, count: run });
+    else items.push({ is: "position", at, position: positionOf(batch, row, at, textOf) });
+    at += run > longestPadding ? run : 1;
+  }
+  return items;
+}
+
+/** How many positions from here on are padding that is left out. */
+function paddingFrom({ roles, fates, length }: TokenBatch, row: number, from: number): number {
+  let at = from;
+  while (at < length && kindOf(roles[row * length + at]!, fates[row * length + at]!) === "padding") at++;
+  return at - from;
+}
