@@ -145,7 +145,7 @@ const tallies: Refusal[] = [
   ],
   ["no tally at all", () => total([]), "argument", undefined, /objective\.tally/],
   ["what is no tally", () => crossEntropy().tally(batch).merge(wrong({})), "argument", undefined, /tally/],
-  ["what is no tally, read", () => crossEntropy().value(wrong({ numerator: 1 })), "merge", "contract", /tally/],
+  ["what is no tally, read", () => crossEntropy().value(wrong({ numerator: 1 })), "argument", "tally", /tally/],
   [
     "a misspelt merge option",
     () =>
@@ -231,7 +231,7 @@ const tallies: Refusal[] = [
         .denominator(batch)
         .merge(crossEntropy().denominator(batch)),
     "merge",
-    "constant",
+    "contract",
     /one contract/,
   ],
 ];

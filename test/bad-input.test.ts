@@ -124,7 +124,7 @@ const dtypes: Refusal[] = [
     () => crossEntropy().evaluate({ logits, labels: tensor(Float32Array.of(0, 1)) }),
     "dtype",
     "labels",
-    /int32 or int64/,
+    /labels\.long\(\)/,
   ],
   [
     "labels that are no whole numbers",
@@ -306,7 +306,7 @@ const fields: Refusal[] = [
     () => squaredError().evaluate(wrong({ predictions: zeros(2), targets: zeros(2), labels })),
     "unknown",
     "labels",
-    /remove "labels"/,
+    /write "targets"/,
   ],
   [
     "a list for a tensor",

@@ -106,12 +106,13 @@ describe("the JSON of an audited step", () => {
 });
 
 describe("an audit", () => {
-  it("has findings for errors, not for notes", () => {
+  it("has findings for errors and for numbers that contradict the contract, not for other notes", () => {
     expect(hasFindings(audit(averaged))).toBe(true);
     expect(hasFindings(audit(clean))).toBe(false);
     const puzzling = audit(stepOf({ parts: [part!], loss: 123 }));
     expect(puzzling.findings.map(({ check, severity }) => [check, severity])).toEqual([["unexplained", "note"]]);
-    expect(hasFindings(puzzling)).toBe(false);
+    expect(hasFindings(puzzling)).toBe(true);
+    expect(hasFindings(audit(stepOf({ parts: [part!], loss: null })))).toBe(false);
   });
 
   it.each([

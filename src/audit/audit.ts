@@ -2,6 +2,7 @@ import { type Contract, jsonNumber } from "../contract/index.js";
 import type { StepRecord } from "../io/index.js";
 import { type AuditedStep, openStep } from "./audited-step.js";
 import { checks } from "./checks/index.js";
+import { contradicts } from "./checks/unexplained.js";
 import type { Finding, Severity } from "./finding.js";
 
 /** What an audit found in one record. */
@@ -51,9 +52,9 @@ export function audit(record: StepRecord): StepAudit {
   return { step, findings: checks.flatMap((check) => check.inspect(step)) };
 }
 
-/** Whether an audit found an error or a warning; notes alone leave a step clean. */
-export function hasFindings({ findings }: StepAudit): boolean {
-  return findings.some(({ severity }) => severity !== "note");
+/** Whether a step is not clean: an error, a warning, or numbers that contradict the contract without a known cause. */
+export function hasFindings({ findings, step }: StepAudit): boolean {
+  return findings.some(({ severity }) => severity !== "note") || contradicts(step);
 }
 
 /** An audit as JSON, not finite numbers as `"nan"`, `"inf"`, `"-inf"`. */

@@ -119,9 +119,12 @@ describe("the report of a step", () => {
   it("marks errors in red, clean steps in green and notes dimly, and the name in bold", () => {
     expect(report(audit(stepOf(averaged(tokens([5, 9])))), marked)).toMatch(/^<b>step<\/b> [\s\S]*<r>WRONG<\/r>/);
     expect(report(audit(stepOf(right(tokens([5])))), marked)).toContain("<g>CLEAN</g>");
-    const note = report(audit(stepOf({ ...right(tokens([5])), loss: 77 })), marked);
-    expect(note).toContain("<d>NOTE</d>");
-    expect(note).toContain("unexplained: The contract gives");
+    const doubt = report(audit(stepOf({ ...right(tokens([5])), loss: 77 })), marked);
+    expect(doubt).toContain("<y>DOUBT</y>");
+    expect(doubt).toContain("unexplained: The contract gives");
+    const silent = report(audit(stepOf({ parts: tokens([5]), loss: null })), marked);
+    expect(silent).toContain("<d>NOTE</d>");
+    expect(silent).not.toContain("CLEAN");
   });
 
   it.each([

@@ -1,6 +1,7 @@
 import { canonicalText, type Json } from "../contract/index.js";
 import type { StepAudit } from "./audit.js";
 import { type AuditedStep, agrees } from "./audited-step.js";
+import { contradicts, nothingReported } from "./checks/unexplained.js";
 import type { Finding } from "./finding.js";
 import { hanging, plain, width } from "./hanging.js";
 import { short } from "./numbers.js";
@@ -28,8 +29,8 @@ export function report(audit: StepAudit, paint: Paint, previous?: StepAudit): st
   if (loud.length && step.declared) lines.push("", ...(step.parts.length > 1 ? table(step) : []));
   if (lines.at(-1) !== "") lines.push("");
   if (!loud.length && agrees(step)) lines.pop();
-  for (const finding of findings) lines.push(...findingLines(finding, paint));
-  if (!loud.length && step.declared && agrees(step)) lines.push(...clean(step, paint));
+  for (const finding of findings) lines.push(...findingLines(finding, contradicts(step), paint));
+  if (!loud.length && step.declared && agrees(step) && !nothingReported(step)) lines.push(...clean(step, paint));
   return lines.join("\n");
 }
 
@@ -101,7 +102,13 @@ function pull(factor: number): string {
 
 const marks = { error: "WRONG", warning: "DOUBT", note: "NOTE" };
 
-function findingLines({ severity, check, message, why, harm, fix }: Finding, paint: Paint): string[] {
+function findingLines(
+  { severity: own, check, message, why, harm, fix }: Finding,
+  open: boolean,
+  paint: Paint,
+): string[] {
+  // Numbers that contradict the contract are in doubt, also where no check can name the cause.
+  const severity = open && check === "unexplained" ? "warning" : own;
   const color = severity === "error" ? paint.red : severity === "warning" ? paint.yellow : paint.dim;
   const label = `  ${marks[severity].padEnd(6)} `;
   const [first, ...code] = fix.split("\n");

@@ -30,18 +30,25 @@ export function checkObject(where: string, field: string, given: unknown): void 
  * Throws `unknown` for the first key of `given` that `known` does not list, naming the near miss.
  *
  * @param kind - what the keys are, in the words of the message ("option", "field")
+ * @param translate - what a key of another library is called here: a known key, or a sentence that says what to do
  */
-export function rejectUnknown(where: string, kind: string, given: object, known: readonly string[]): void {
+export function rejectUnknown(
+  where: string,
+  kind: string,
+  given: object,
+  known: readonly string[],
+  translate: (name: string) => string | undefined = () => undefined,
+): void {
   for (const key of Object.keys(given)) {
     if (known.includes(key)) continue;
-    const meant = closest(key, known);
+    const meant = translate(key) ?? closest(key, known);
     throw new LosswrightError({
       code: "unknown",
       where,
       field: key,
       found: `an unknown ${kind} "${key}"`,
       expected: known.length ? `one of ${known.join(", ")}` : `no ${kind} at all`,
-      fix: meant ? `write "${meant}".` : `remove "${key}".`,
+      fix: meant === undefined ? `remove "${key}".` : known.includes(meant) ? `write "${meant}".` : meant,
     });
   }
 }

@@ -2,6 +2,7 @@ import type { ContractInput } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import type { SequenceContext, StepPart, StepRecord } from "../io/index.js";
 import { type Objective, objectiveFrom } from "../losses/index.js";
+import { inspectAlignments } from "./inspect-alignments.js";
 import { inspectTokens } from "./inspect-tokens.js";
 import type { InspectedBatch, Inspection } from "./inspection.js";
 
@@ -42,7 +43,10 @@ function inspectPart(
   whole: StepRecord["context"],
 ): InspectedBatch {
   const sequence: SequenceContext = { ...settingsOf(whole.sequence), ...context.sequence };
-  const batch = inspectTokens(objective, fields, sequence, title);
+  const batch =
+    objective.name === "ctc"
+      ? inspectAlignments(objective, fields, title)
+      : inspectTokens(objective, fields, sequence, title);
   if (whole.splitAxis !== "sequence" || title === null) return batch;
   const note =
     "the parts are pieces of the same rows: a label at the start of a piece may be scored by the piece before, and is shown here as scored by nothing";

@@ -1,16 +1,13 @@
-import { LosswrightError } from "../errors/index.js";
 import type { SequenceContext } from "../io/index.js";
 import { type AnyBatch, type Objective, type UnitsOfBatch, unitsOf } from "../losses/index.js";
 import { isTensor, type Tensor } from "../tensor/index.js";
+import { compute } from "./compute.js";
 import { readTokens } from "./roles.js";
 import { countKinds, fateCode, gridOf, oddityCode, roleCode, type TokenBatch } from "./token-batch.js";
 
 /**
  * The positions of a batch as its objective counts them: which are trained, by which logits they are scored, with
  * which loss and weight. The objective decides through its own code, so that what is shown is what is computed.
- *
- * Losses that cannot be computed (a label out of range) leave the losses out and stand in the notes: a person who
- * looks at a mask looks for just that.
  *
  * @param sequence - what was recorded of the tokens behind the labels
  * @throws what `objective.denominator(batch)` throws for fields that do not fit, and `value` for a weight that cannot be
@@ -28,7 +25,6 @@ export function inspectTokens(
   );
   const grid = gridOf(units.shape.length === 1 && known ? known.shape : units.shape);
   const tokens = readTokens(sequence, [grid.rows, grid.length]);
-  const notes = [...tokens.notes];
   const labels = labelsOf(batch, units.count);
   const [fates, sources] = fatesOf(objective, batch, units, grid.length);
   const weights = new Float64Array(units.count);
@@ -46,7 +42,7 @@ export function inspectTokens(
     segments,
     length: grid.length,
   });
-  const computed = compute(objective, batch, notes);
+  const { sum, losses, notes } = compute(objective, batch);
   return {
     shows: "tokens",
     title,
@@ -59,10 +55,11 @@ export function inspectTokens(
     fates,
     oddities,
     sources,
-    ...computed,
+    losses,
     weights,
     counts: countKinds({ roles: tokens.roles, fates, oddities }),
-    notes,
+    sum,
+    notes: [...tokens.notes, ...notes],
   };
 }
 
@@ -135,23 +132,4 @@ function odditiesOf(roles: Uint8Array, fates: Uint8Array, expected: Expectations
     else if (segments && segments[source] !== segments[unit]) oddities[unit] = oddityCode.across;
   }
   return oddities;
-}
-
-/** Losses and tally of a batch; where a value forbids them, a note in their place. */
-function compute(
-  objective: Objective,
-  batch: AnyBatch,
-  notes: string[],
-): { losses: Float64Array | null; sum: TokenBatch["sum"] } {
-  try {
-    const { numerator, denominator } = objective.tally(batch);
-    return {
-      losses: objective.perUnit(batch).data as Float64Array,
-      sum: { numerator, denominator: denominator.value },
-    };
-  } catch (error) {
-    if (!(error instanceof LosswrightError) || error.code !== "value") throw error;
-    notes.push(`no losses, since the objective refuses the batch: ${error.message}`);
-    return { losses: null, sum: null };
-  }
 }

@@ -1,4 +1,6 @@
-import type { Inspection } from "./inspection.js";
+import { ctcCollapse } from "../sequence/index.js";
+import { type AlignmentBatch, sequencesInWords } from "./alignment-batch.js";
+import type { InspectedBatch, Inspection } from "./inspection.js";
 import { itemsOf } from "./row-items.js";
 import {
   fateNames,
@@ -10,7 +12,16 @@ import {
   type Vocabulary,
 } from "./token-batch.js";
 import { clipped, columnsOf, visible } from "./visible.js";
-import { brief, countsInWords, plainName, rowSummary, rowsOf, sumInWords, type ViewOptions } from "./words.js";
+import {
+  brief,
+  countsInWords,
+  oddityInWords,
+  plainName,
+  rowSummary,
+  rowsOf,
+  sumInWords,
+  type ViewOptions,
+} from "./words.js";
 
 /** How a terminal marks words; every function may give its argument back unchanged. */
 export interface TokenPaint {
@@ -52,9 +63,11 @@ export function terminalText(inspection: Inspection, options: ViewOptions, termi
 
 const marks: Readonly<Record<Kind, string>> = { trained: "^", prompt: "p", padding: "_", ignored: "." };
 
-function legend(batches: Inspection["batches"], { wrap }: Terminal): string[] {
-  const all = batches.map(({ counts }) => counts);
-  const some = (kind: Kind) => all.some((counts) => counts[kind] > 0);
+function legend(all: Inspection["batches"], { wrap }: Terminal): string[] {
+  const batches = all.filter((batch) => batch.shows === "tokens");
+  if (batches.length === 0) return wrap("  ", ". a frame that emits the blank", 2);
+  const counted = batches.map(({ counts }) => counts);
+  const some = (kind: Kind) => counted.some((counts) => counts[kind] > 0);
   const hasUnscored = batches.some(({ fates, roles }) =>
     fates.some((fate, unit) => isUnscored({ fate: fateNames[fate]!, kind: kindOf(roles[unit]!, fate) })),
   );
@@ -65,24 +78,60 @@ function legend(batches: Inspection["batches"], { wrap }: Terminal): string[] {
     some("ignored") && ". left out",
     hasUnscored && "< nothing before it scores it",
     batches.some(({ segments }) => segments) && "| a segment begins",
-    all.some(({ oddities }) => oddities.length) && "! look here",
+    counted.some(({ oddities }) => oddities.length) && "! look here",
   ].filter((word) => word !== false);
   return wrap("  ", words.join(", "), 2);
 }
 
-function batchLines(batch: TokenBatch, options: ViewOptions, terminal: Terminal): string[] {
+function batchLines(batch: InspectedBatch, options: ViewOptions, terminal: Terminal): string[] {
   const { paint, wrap } = terminal;
-  const { title, counts, notes, rows } = batch;
   const shown = rowsOf(batch, options.rows);
-  const head = title ?? "batch";
-  const text = [`${formatGrid(batch)}: ${countsInWords(counts)}`, sumInWords(batch)].filter(Boolean).join("; ");
-  const lines = headed(head, "  ", text, head.length + 2, terminal);
-  for (const { oddity, count } of counts.oddities) lines.push(paint.red(`  ! ${count} ${oddity}`));
-  for (const note of notes) lines.push(...wrap("  note: ", note, 8));
-  for (const row of shown) lines.push("", ...rowLines(batch, row, options.textOf, terminal));
-  const left = rows - shown.length;
-  if (left > 0) lines.push("", paint.dim(`  ${left} more ${left === 1 ? "row" : "rows"} (--row N, --rows N)`));
+  const head = batch.title ?? "batch";
+  const what =
+    batch.shows === "tokens" ? `${formatGrid(batch)}: ${countsInWords(batch.counts)}` : sequencesInWords(batch);
+  const lines = headed(head, "  ", [what, sumInWords(batch)].filter(Boolean).join("; "), head.length + 2, terminal);
+  const oddities = batch.shows === "tokens" ? batch.counts.oddities : [];
+  for (const { oddity, count } of oddities) lines.push(paint.red(`  ! ${oddityInWords(oddity, count)}`));
+  for (const note of batch.notes) lines.push(...wrap("  note: ", note, 8));
+  for (const row of shown) {
+    lines.push("");
+    if (batch.shows === "tokens") lines.push(...rowLines(batch, row, options.textOf, terminal));
+    else lines.push(...sequenceLines(batch, row, options.textOf, terminal));
+  }
+  const left = batch.rows - shown.length;
+  const word = batch.shows === "tokens" ? "row" : "sequence";
+  if (left > 0) lines.push("", paint.dim(`  ${left} more ${left === 1 ? word : `${word}s`} (--row N, --rows N)`));
   return lines;
+}
+
+/** A sequence with its labels, its most probable alignment, frame by frame, and what that collapses to. */
+function sequenceLines(
+  batch: AlignmentBatch,
+  row: number,
+  textOf: Vocabulary | undefined,
+  terminal: Terminal,
+): string[] {
+  const { paint, wrap } = terminal;
+  const { frames, labels, needed, counts, loss, path, share } = batch.sequences[row]!;
+  const named = (label: number) => {
+    const text = textOf?.(label);
+    return text === undefined ? String(label) : visible(text);
+  };
+  const fits = needed > frames ? `, which need ${needed}` : "";
+  const lossText = !counts ? "; left out" : loss === null ? "" : `; loss ${brief(loss)}`;
+  const lines = [
+    `  ${paint.bold(`sequence ${row}`)}  ${frames} frames, ${labels.length} labels${fits}${lossText}`,
+    ...wrap("  labels  ", labels.map(named).join(" "), 10),
+  ];
+  if (!path) return [...lines, paint.red("  best    no alignment")];
+  const emitted = Array.from(path, (symbol) => (symbol === batch.blank ? "." : named(symbol)));
+  const collapsed = Array.from(ctcCollapse(path, { blank: batch.blank }), named).join(" ");
+  const part = share === null ? "" : `  (${brief(100 * share)} % of the probability of all alignments)`;
+  return [
+    ...lines,
+    ...wrap("  frames  ", emitted.join(" "), 10).map((line) => paint.dim(line)),
+    ...wrap("  best    ", collapsed + part, 10).map((line) => paint.green(line)),
+  ];
 }
 
 /** A head in bold and words beside it. */
@@ -142,7 +191,7 @@ function cellsOf(batch: TokenBatch, row: number, textOf: Vocabulary | undefined,
     batch.ids ? { at, token: text, label, mark, paint: color } : { at, token: "", label: text, mark, paint: color };
   return itemsOf(batch, row, textOf).map((item) => {
     if (item.is === "segment") return lone(item.at, `|${item.segment}`, "|", "|", paint.magenta);
-    if (item.is === "padding") return lone(item.at, `[${item.count} padding]`, ".", "_", paint.dim);
+    if (item.is === "padding") return lone(item.at, `[${item.count} padding]`, "-", "_", paint.dim);
     return cellOf(item.position, batch, paint);
   });
 }
@@ -157,10 +206,15 @@ function cellOf(position: Position, batch: TokenBatch, paint: TokenPaint): Cell 
   return {
     at,
     token: batch.ids ? shown(text, id) : "",
-    label: fate === "ignored" ? "." : shown(labelText, label),
+    label: fate === "ignored" ? "-" : batch.ids || batch.labels ? shown(labelText, label) : lossOf(position),
     mark,
     paint: oddity === null ? colors[kind] : paint.red,
   };
+}
+
+/** Where neither tokens nor labels are known, a position is its loss. */
+function lossOf({ loss }: Position): string {
+  return loss === null ? "-" : brief(loss);
 }
 
 /** Whether a position is left out for the one reason that nothing scores it; prompts and padding are what they are. */

@@ -1,6 +1,7 @@
 import { type Contract, type Json, jsonNumber } from "../contract/index.js";
+import type { AlignmentBatch } from "./alignment-batch.js";
 import type { Inspection } from "./inspection.js";
-import { positionOf } from "./token-batch.js";
+import { positionOf, type TokenBatch } from "./token-batch.js";
 import { rowSummary, rowsOf, type ViewOptions } from "./words.js";
 
 /** An inspection as JSON: counts of every batch, and every position of the rows asked for. */
@@ -13,14 +14,29 @@ export interface InspectionJson {
 }
 
 /** An inspection as JSON, not finite numbers as `"nan"`, `"inf"`, `"-inf"`. */
-export function inspectionToJson(inspection: Inspection, { rows, textOf }: ViewOptions): InspectionJson {
-  const number = (value: number | null) => (value === null ? null : jsonNumber(value));
-  const batches = inspection.batches.map((batch) => ({
-    title: batch.title,
+export function inspectionToJson(
+  { name, task, rule, contract, batches }: Inspection,
+  options: ViewOptions,
+): InspectionJson {
+  return {
+    name,
+    task,
+    rule,
+    contract,
+    batches: batches.map((batch) => ({
+      shows: batch.shows,
+      title: batch.title,
+      sum: batch.sum && { numerator: number(batch.sum.numerator), denominator: number(batch.sum.denominator) },
+      notes: batch.notes,
+      ...(batch.shows === "tokens" ? tokensToJson(batch, options) : alignmentsToJson(batch, options)),
+    })),
+  };
+}
+
+function tokensToJson(batch: TokenBatch, { rows, textOf }: ViewOptions): { readonly [key: string]: Json } {
+  return {
     shape: [batch.rows, batch.length],
     counts: batch.counts as unknown as Json,
-    sum: batch.sum && { numerator: number(batch.sum.numerator), denominator: number(batch.sum.denominator) },
-    notes: batch.notes,
     rows: rowsOf(batch, rows).map((row) => ({
       row,
       counts: rowSummary(batch, row).counts as unknown as Json,
@@ -30,7 +46,32 @@ export function inspectionToJson(inspection: Inspection, { rows, textOf }: ViewO
         return { ...position, label: number(label), loss: number(loss), weight: number(weight) };
       }),
     })),
-  }));
-  const { name, task, rule, contract } = inspection;
-  return { name, task, rule, contract, batches: batches as unknown as readonly Json[] };
+  };
+}
+
+function alignmentsToJson({ blank, sequences, ...batch }: AlignmentBatch, { rows, textOf }: ViewOptions) {
+  const texts = (labels: readonly number[]) => (textOf ? { texts: labels.map((label) => textOf(label) ?? null) } : {});
+  return {
+    blank,
+    sequences: rowsOf(batch, rows).map((row) => {
+      const { frames, labels, needed, counts, weight, loss, path, positions, share } = sequences[row]!;
+      return {
+        sequence: row,
+        frames,
+        labels,
+        ...texts(labels),
+        framesNeeded: needed,
+        counts,
+        weight: number(weight),
+        loss: number(loss),
+        path: path && [...path],
+        positions: positions && [...positions],
+        share: number(share),
+      };
+    }),
+  };
+}
+
+function number(value: number | null) {
+  return value === null ? null : jsonNumber(value);
 }

@@ -34,6 +34,11 @@ export function countsInWords(counts: Counts): string {
     .join(", ");
 }
 
+/** "prompt in the loss: 5 positions". */
+export function oddityInWords(oddity: string, count: number): string {
+  return `${oddity}: ${count} ${count === 1 ? "position" : "positions"}`;
+}
+
 /** Counts of one row, and the mean loss of its trained positions; `null` where no losses are known or none is trained. */
 export function rowSummary(batch: TokenBatch, row: number): { readonly counts: Counts; readonly mean: number | null } {
   const [from, to] = [row * batch.length, (row + 1) * batch.length];
@@ -45,7 +50,7 @@ export function rowSummary(batch: TokenBatch, row: number): { readonly counts: C
 }
 
 /** "17.38 / 15 = 1.159"; `null` where no losses are known. */
-export function sumInWords({ sum }: TokenBatch): string | null {
+export function sumInWords({ sum }: Pick<TokenBatch, "sum">): string | null {
   if (!sum) return null;
   const { numerator, denominator } = sum;
   return denominator === 0

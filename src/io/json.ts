@@ -17,7 +17,11 @@ export function parseJson(text: string, name: string): unknown {
   } catch (error) {
     // Engines differ in words, and some overflow their stack on deep nesting.
     const found = error instanceof Error ? error.message : String(error);
-    throw broken(name, undefined, found, "JSON", "write the record as plain JSON.", error);
+    const bare = /[:[,]\s*-?(NaN|Infinity)\b/.test(text);
+    const fix = bare
+      ? 'write the words "nan", "inf", "-inf" in quotes: plain JSON has no NaN or Infinity (Python: str(loss)).'
+      : "write the record as plain JSON.";
+    throw broken(name, undefined, found, "JSON", fix, error);
   }
 }
 

@@ -11,6 +11,7 @@ import {
   view,
 } from "../tensor/index.js";
 import { axesOf, type BatchView, type FieldSpec, type LossDefinition } from "./definition.js";
+import { nameByForeignName } from "./foreign-names.js";
 
 /** What a batch is to the engine: named tensors, or plain numbers where a field is a scalar. */
 export type AnyBatch = Readonly<Record<string, Tensor | number | undefined>>;
@@ -150,7 +151,7 @@ export function bindBatch<Options extends object>(
     });
   }
   const names = new Set([...Object.keys(definition.fields), ...Object.keys(commonFields)]);
-  rejectUnknown(where, "field", given, [...names]);
+  rejectUnknown(where, "field", given, [...names], (name) => nameByForeignName(name, [...names]));
   checkPresence(definition, options, given);
   const binder = new ShapeBinder(where, definition.alignment?.(options).classAxis ?? -1);
   const tensors = new Map<string, Tensor>();
@@ -207,6 +208,7 @@ export function rowLayout(
       return (unit - inner) * length + inner;
     };
     if (stride > 1) return { length, run: 1, stride, base, isShared: false };
+    return { length, run: length, stride: length, base: (unit) => unit * length, isShared: false };
   }
   if (full === undefined && unitAxis > 0) {
     const run = sizeOf(shape.slice(unitAxis + unitShape.length));

@@ -14,6 +14,7 @@ import { checkCall, gradientBuffers } from "./call.js";
 import { couplesBatch, type LossDefinition } from "./definition.js";
 import { describeObjective } from "./describe.js";
 import { type Counted, countWeights, divisorOf } from "./divisor.js";
+import { nameByForeignName } from "./foreign-names.js";
 import type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
 import { type OpenUnits, openUnits } from "./open-units.js";
 import { Pass } from "./pass.js";
@@ -45,7 +46,11 @@ export function defineLoss<Options extends object, Batch extends object, Name ex
   const known = [...Object.keys(definition.options), "per", "divideBy", "onEmpty"];
   const make = (given: Partial<Options> & Partial<Reduction> = {}) => {
     checkObject(definition.name, "options", given);
-    rejectUnknown(definition.name, "option", given, known);
+    rejectUnknown(definition.name, "option", given, known, (name) =>
+      name === "reduction"
+        ? 'per and divideBy say it: a "sum" is divideBy: { constant: 1 }, "none" is perUnit(batch), "mean" the default.'
+        : nameByForeignName(name, known),
+    );
     const { per, divideBy, onEmpty, ...options } = given;
     return from(options, { per, divideBy, onEmpty });
   };
@@ -143,7 +148,12 @@ class DefinedObjective implements Objective {
         fix: "evaluation.tally holds one; JSON is read with Tally.fromJSON.",
       });
     }
-    checkSameContract(this.name, this.contract, tally.contract);
+    checkSameContract(
+      this.name,
+      this.contract,
+      tally.contract,
+      "read it with objectiveFrom(tally.contract), or count with this objective.",
+    );
     return this.divide(tally.numerator, tally.denominator.value);
   }
 

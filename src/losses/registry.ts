@@ -2,6 +2,7 @@ import { type ContractInput, contractVersion, readContract } from "../contract/i
 import { closest, LosswrightError, rejectUnknown } from "../errors/index.js";
 import * as all from "./all.js";
 import type { LossDefinition } from "./definition.js";
+import { objectiveByForeignName } from "./foreign-names.js";
 import type { Objective } from "./objective.js";
 import { type WeightedPart, type WeightedSum, type WeightedSumContract, weightedSum } from "./weighted-sum.js";
 
@@ -66,7 +67,7 @@ function weightedSumFrom(contract: WeightedSumContract) {
 function factoryOf(name: string): AnyFactory {
   const factory = Object.hasOwn(factories, name) ? factories[name] : undefined;
   if (factory) return factory;
-  const meant = closest(name, objectiveNames());
+  const meant = objectiveByForeignName(name) ?? closest(name, objectiveNames());
   throw new LosswrightError({
     code: "unknown",
     where: "contract",

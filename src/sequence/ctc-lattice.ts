@@ -99,8 +99,8 @@ export class CtcLattice {
    * @returns its log-probability, −∞ where there is none
    */
   bestPath(into: Int32Array): number {
-    const { front, states, skips, frames } = this;
     const score = this.forward(best);
+    const { front, states, skips, frames } = this;
     if (score === Number.NEGATIVE_INFINITY) return score;
     const entry = (t: number, s: number) => (s < 0 ? Number.NEGATIVE_INFINITY : front[t * states + s]!);
     let state = states - 1;

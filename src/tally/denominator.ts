@@ -98,7 +98,12 @@ export class Denominator {
 }
 
 /** @throws `merge` where both contracts are known and differ, naming the first difference */
-export function checkSameContract(where: string, mine: Contract | null, theirs: Contract | null): void {
+export function checkSameContract(
+  where: string,
+  mine: Contract | null,
+  theirs: Contract | null,
+  fix = "count every part with one objective; weightedSum combines different ones.",
+): void {
   if (!mine || !theirs) return;
   const [left, right] = [mine, theirs] as unknown as [Json, Json];
   if (canonicalText(left) === canonicalText(right)) return;
@@ -108,7 +113,7 @@ export function checkSameContract(where: string, mine: Contract | null, theirs: 
     field: "contract",
     found: firstDifference(left, right),
     expected: "parts of one contract",
-    fix: "count every part with one objective; weightedSum combines different ones.",
+    fix,
   });
 }
 

@@ -3,7 +3,15 @@ import type { Explanation } from "../explain/explain.js";
 import type { Check } from "../finding.js";
 import { short } from "../numbers.js";
 import { partWord, unitWord } from "../words.js";
-import { evidenceOf, explanationAbout, harmOf, mismatch, reproduction } from "./aggregation.js";
+import {
+  evidenceOf,
+  explanationAbout,
+  harmOf,
+  isLoggedOnly,
+  loggedOnly,
+  mismatch,
+  reproduction,
+} from "./aggregation.js";
 
 /**
  * Micro-batches put together otherwise than as one numerator over one denominator.
@@ -16,6 +24,7 @@ export const accumulation: Check = {
   inspect(step) {
     const explanation = explanationAbout(step, "parts");
     if (!explanation) return [];
+    if (isLoggedOnly(explanation)) return [loggedOnly("accumulation", step, explanation)];
     return [
       {
         check: "accumulation",

@@ -1,7 +1,7 @@
 import type { AuditedStep } from "../audited-step.js";
 import { agrees, lossTolerance } from "../audited-step.js";
 import type { Explanation } from "../explain/explain.js";
-import type { Evidence } from "../finding.js";
+import type { Evidence, Finding } from "../finding.js";
 import { short } from "../numbers.js";
 import { comparison } from "../pull.js";
 
@@ -9,6 +9,25 @@ import { comparison } from "../pull.js";
 export function explanationAbout(step: AuditedStep, about: Explanation["about"]): Explanation | undefined {
   const [first] = step.explanations;
   return !agrees(step) && first?.fits && first.about === about ? first : undefined;
+}
+
+/** Whether the gradient is the contract's and only the number reported for the step is put together otherwise. */
+export function isLoggedOnly({ aggregation }: Explanation): boolean {
+  return aggregation.endsWith(", whole (gradient)");
+}
+
+/** The finding for a step that trains on its contract and logs another number. */
+export function loggedOnly(check: string, step: AuditedStep, explanation: Explanation): Finding {
+  const logged = explanation.aggregation.slice(0, explanation.aggregation.indexOf(" (loss)"));
+  return {
+    check,
+    severity: "warning",
+    message: mismatch(step),
+    why: `The logged number is a ${logged}; the gradient is the contract's. ${reproduction(step, explanation)}`,
+    harm: "Training is right; the loss curve shows another number, and runs of other batch sizes cannot be compared.",
+    evidence: { ...evidenceOf(step, explanation), aggregation: explanation.aggregation, parts: step.parts.length },
+    fix: "log the sum of all parts' losses divided by the whole count.",
+  };
 }
 
 /** "84.4968 / 219 = 0.3858, but 0.5496 was reported". */

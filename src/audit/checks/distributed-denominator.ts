@@ -1,7 +1,15 @@
 import type { Check } from "../finding.js";
 import { unitWord } from "../words.js";
 import { arithmetic } from "./accumulation.js";
-import { evidenceOf, explanationAbout, harmOf, mismatch, reproduction } from "./aggregation.js";
+import {
+  evidenceOf,
+  explanationAbout,
+  harmOf,
+  isLoggedOnly,
+  loggedOnly,
+  mismatch,
+  reproduction,
+} from "./aggregation.js";
 
 /**
  * Ranks that divide by what they count themselves, before an engine averages over ranks.
@@ -14,6 +22,7 @@ export const distributedDenominator: Check = {
   inspect(step) {
     const explanation = explanationAbout(step, "ranks");
     if (!explanation) return [];
+    if (isLoggedOnly(explanation)) return [loggedOnly("distributed-denominator", step, explanation)];
     return [
       {
         check: "distributed-denominator",

@@ -1,39 +1,91 @@
-import { agrees } from "../audited-step.js";
-import type { Check } from "../finding.js";
+import { type AuditedStep, agrees, lossTolerance } from "../audited-step.js";
+import type { Check, Finding } from "../finding.js";
 import { short } from "../numbers.js";
+import { comparison } from "../pull.js";
 import { hasBrokenGradients } from "./non-finite.js";
+
+/** How far rounding to bfloat16 or float16 on the way moves a loss, and a gradient. */
+const halfPrecision = { loss: 5e-3, gradient: 1e-2 };
+
+/**
+ * Whether the reported numbers are not those of the contract and nothing tried explains them. Such a step is no clean
+ * one, whatever the cause.
+ */
+export function contradicts(step: AuditedStep): boolean {
+  return isUnexplained(step) && !isHalfPrecise(step);
+}
 
 /** Reported numbers that are not those of the contract, and that nothing tried reproduces: said, not guessed at. */
 export const unexplained: Check = {
   id: "unexplained",
   inspect(step) {
-    const { declared, record, explanations, contradiction, lossError, gradientError } = step;
+    const { contradiction, declared } = step;
     if (contradiction?.code === "unsupported") {
-      return [
-        {
-          check: "unexplained",
-          severity: "note",
-          message: `The contract cannot be evaluated on these parts: ${contradiction.found}.`,
-          evidence: {},
-          fix: contradiction.fix ?? "record the step whole.",
-        },
-      ];
+      const message = `The contract cannot be evaluated on these parts: ${contradiction.found}.`;
+      return [note(message, contradiction.fix ?? "record the step whole.")];
     }
-    const finite = declared && Number.isFinite(declared.value) && Number.isFinite(record.reported.loss ?? 0);
-    if (!finite || hasBrokenGradients(step) || agrees(step) || explanations[0]?.fits) return [];
-    const [nearest] = explanations;
-    const near = nearest
-      ? ` Nearest: ${nearest.words}, ${nearest.aggregation}, off by ${Math.max(nearest.relativeError, nearest.gradientError ?? 0).toPrecision(2)}.`
-      : "";
-    const loss = record.reported.loss;
-    return [
-      {
-        check: "unexplained",
-        severity: "note",
-        message: `The contract gives ${short(declared.value)}${loss === null ? "" : `, reported was ${short(loss)}`}; no reduction or aggregation tried reproduces loss and gradient.${near}`,
-        evidence: { declared: declared.value, lossError, ...(gradientError !== undefined && { gradientError }) },
-        fix: "compare what the loss was given with the recorded fields: another input, shift, mask or option than declared.",
-      },
-    ];
+    if (!declared) return [];
+    if (nothingReported(step)) {
+      const message = "Neither a loss nor gradients were reported: the contract was computed, and nothing compared.";
+      return [note(message, 'record reported: { "loss": …, "gradients": { … } }.')];
+    }
+    if (isUnexplained(step)) return [isHalfPrecise(step) ? halfPrecise(step) : nearest(step)];
+    return [];
   },
 };
+
+function isUnexplained(step: AuditedStep): boolean {
+  const { declared, record, explanations } = step;
+  const finite = declared && Number.isFinite(declared.value) && Number.isFinite(record.reported.loss ?? 0);
+  return Boolean(finite) && !hasBrokenGradients(step) && !agrees(step) && !explanations[0]?.fits;
+}
+
+function isHalfPrecise({ lossError, gradientError = 0 }: AuditedStep): boolean {
+  return lossError <= halfPrecision.loss && gradientError <= halfPrecision.gradient;
+}
+
+/** Whether a record holds no number that could be compared. */
+export function nothingReported({ record, reported }: AuditedStep): boolean {
+  return record.reported.loss === null && !reported;
+}
+
+function note(message: string, fix: string, evidence: Finding["evidence"] = {}): Finding {
+  return { check: "unexplained", severity: "note", message, evidence, fix };
+}
+
+function halfPrecise({ lossError, gradientError = 0 }: AuditedStep): Finding {
+  const error = Math.max(lossError, gradientError);
+  return note(
+    `The reported numbers agree with the contract to ${error.toPrecision(1)} only, as they do after half precision.`,
+    "record logits, loss and gradients in float32 to tell rounding from a mistake.",
+    { lossError, gradientError },
+  );
+}
+
+function nearest(step: AuditedStep): Finding {
+  const { declared, record, explanations, lossError, gradientError } = step;
+  const [best] = explanations;
+  const near = best
+    ? ` Nearest: ${best.words}, ${best.aggregation}, off by ${Math.max(best.relativeError, best.gradientError ?? 0).toPrecision(2)}.`
+    : "";
+  const { loss } = record.reported;
+  const gives = `The contract gives ${short(declared!.value)}`;
+  const lossAgrees = loss !== null && lossError <= lossTolerance;
+  const what = lossAgrees
+    ? `${gives}, as reported, but the gradient is another one: ${gradientInWords(step)}`
+    : loss === null
+      ? `${gives}, and the reported gradient is another one: ${gradientInWords(step)}`
+      : `${gives}, reported was ${short(loss)}`;
+  return note(
+    `${what}; no reduction or aggregation tried reproduces loss and gradient.${near}`,
+    lossAgrees
+      ? "look at what happens after the loss: a loss scale left in, a sign, an average over ranks, a detached term."
+      : "compare what the loss was given with the recorded fields: another input, shift, mask or option than declared.",
+    { declared: declared!.value, lossError, ...(gradientError !== undefined && { gradientError }) },
+  );
+}
+
+function gradientInWords(step: AuditedStep): string {
+  const { lengthRatio = Number.NaN, degrees = Number.NaN } = comparison(step);
+  return `${lengthRatio.toPrecision(3)}x as long and ${degrees.toFixed(0)} degrees off`;
+}
