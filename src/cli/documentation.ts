@@ -36,7 +36,7 @@ export function documentation(definition: LossDefinition<object>, paint: Paint):
         : ["none"],
     ),
     ...section("Unit and denominator", [
-      `a unit is one ${unit}; per: ${perOfUnit[unit].map((per) => `"${per}"`).join(", ")}; divideBy: "weight", "count" or { constant }`,
+      `a unit is one ${unit}; per: ${perOfUnit[unit].map((per, i) => `"${per}"${i === 0 ? " (default)" : ""}`).join(", ")}; divideBy: "weight" (default), "count" or { constant }; onEmpty: "zero" (default), "nan" or "throw"`,
       ...(couplesInWords(definition)
         ? [
             `the loss of a ${unit} depends on its whole batch${couplesInWords(definition) === true ? "" : " under some options"}: batches merge only as independent ones`,

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { type LosswrightError, rejectUnknown } from "../errors/index.js";
+import { closest, type LosswrightError, rejectUnknown } from "../errors/index.js";
 import { broken } from "./failure.js";
 import { checkJson, isObject, parseJson, shown } from "./json.js";
 import { mapLeaves, type StepRecord } from "./step-record.js";
@@ -64,7 +64,7 @@ const files = v.pipe(object, v.record(v.string(), file));
 const open = <Entries extends v.ObjectEntries>(entries: Entries) => v.pipe(object, v.looseObject(entries, "an object"));
 
 const combination = choice("mean", "sum");
-const contextSchema = open({
+const contextEntries = {
   microBatches: v.exactOptional(wholeFrom(1)),
   ranks: v.exactOptional(wholeFrom(1)),
   batches: v.exactOptional(wholeFrom(1)),
@@ -107,7 +107,8 @@ const contextSchema = open({
   decision: v.exactOptional(open({ threshold: v.exactOptional(finite), tuned: v.exactOptional(flag) })),
   phase: v.exactOptional(word),
   task: v.exactOptional(word),
-});
+};
+const contextSchema = open(contextEntries);
 
 const reportedEntries = { loss: v.optional(v.nullable(number), null), gradients: v.optional(files, {}) };
 const partEntries = { fields: files, reported: open(reportedEntries), context: v.optional(contextSchema, {}) };
@@ -120,10 +121,20 @@ const stepEntries = {
 };
 const stepSchema = v.object(stepEntries, "an object");
 
+/** An unknown entry of a context may be one of a later version, but not one that differs by a slip from a known one. */
+function rejectSlips(context: Record<string, unknown>, where: string): void {
+  const known = Object.keys(contextEntries);
+  for (const key of Object.keys(context)) {
+    const meant = known.includes(key) ? undefined : closest(key, known);
+    if (meant !== undefined) throw broken(where, key, `an unknown entry "${key}"`, `"${meant}"`, `write "${meant}".`);
+  }
+}
+
 /** Inside `context` the format may grow; everywhere else an unknown key is a slip of the pen. */
 function rejectUnknownKeys(step: Record<string, unknown>, name: string): void {
   const reject = (holder: Record<string, unknown>, where: string, entries: object) => {
     rejectUnknown(where, "key", holder, Object.keys(entries));
+    if (isObject(holder.context)) rejectSlips(holder.context, `${where}: context`);
     if (!isObject(holder.reported)) return;
     rejectUnknown(`${where}: reported`, "key", holder.reported, Object.keys(reportedEntries));
   };

@@ -185,6 +185,7 @@ describe("parseStep", () => {
       "context.scores.a.mask",
       "",
     ],
+    ["a slip in a context entry", context({ microBatchs: 2 }), "file", "microBatchs", 'write "microBatches"'],
     ["a metric without a name", context({ metric: { value: 1, of: "step" } }), "file", "context.metric.name", ""],
     ["a decision in words", context({ decision: "tuned" }), "file", "context.decision", "correct it"],
     ["an absolute path", file("/etc/passwd"), "file", "fields.labels", "inside the record's directory"],

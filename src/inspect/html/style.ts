@@ -67,7 +67,7 @@ a { color: inherit; }
 .t:hover { box-shadow: 0 0 0 2px var(--ink); z-index: 2; }
 footer, [aria-label]:hover::after { position: fixed; left: 0; right: 0; bottom: 0; z-index: 3; padding: .55rem 1.5rem;
   font: 14px/1.5 system-ui, "Segoe UI", Roboto, "Liberation Sans", sans-serif; white-space: normal; text-align: left; }
-footer { border-top: 1px solid var(--line); background: var(--paper); color: var(--soft); }
+footer { z-index: 1; border-top: 1px solid var(--line); background: var(--paper); color: var(--soft); }
 [aria-label]:hover::after { content: attr(aria-label); background: var(--bar); color: var(--bar-ink); }
 .alignment { margin: .4rem 0 0; overflow-x: auto; }
 .alignment svg { display: block; font: 11px ui-monospace, "DejaVu Sans Mono", monospace; }

@@ -1,4 +1,4 @@
-import { LosswrightError, rejectUnknown } from "../../errors/index.js";
+import { checkObject, LosswrightError, rejectUnknown } from "../../errors/index.js";
 import { formatShape, isTensor, type Tensor, type Unlabeled, view } from "../../tensor/index.js";
 import { Embeddings } from "./embeddings.js";
 
@@ -45,6 +45,7 @@ export function hardNegatives(
   corpus: Tensor<"embeddings" | Unlabeled>,
   options: HardNegativesOptions,
 ): HardNegatives {
+  checkObject(where, "options", options);
   rejectUnknown(where, "option", options, ["k", "exclude", "normalize"]);
   const { k, exclude, normalize = true } = options;
   const rows = sizeOfMatrix("queries", queries);
