@@ -4,8 +4,8 @@ import type { TokenPaint } from "../inspect/index.js";
 
 /** Colors where standard output is a terminal, or FORCE_COLOR asks for them; never where NO_COLOR is set. */
 export function paintFor(enabled = isWanted()): Paint & TokenPaint {
-  const { bold, dim, red, yellow, green, cyan, magenta } = colors.createColors(enabled);
-  return { bold, dim, red, yellow, green, cyan, magenta };
+  const { bold, dim, red, yellow, green, cyan, magenta, underline } = colors.createColors(enabled);
+  return { bold, dim, red, yellow, green, cyan, magenta, underline };
 }
 
 /** A pipe gets no colors, not even where picocolors would give them: in continuous integration and on Windows. */

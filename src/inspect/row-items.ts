@@ -2,7 +2,13 @@ import { kindOf, type Position, positionOf, type TokenBatch, type Vocabulary } f
 
 /** What stands side by side in a row: positions, long runs of padding in one, and the marks between segments. */
 export type RowItem =
-  | { readonly is: "position"; readonly at: number; readonly position: Position }
+  | {
+      readonly is: "position";
+      readonly at: number;
+      readonly position: Position;
+      /** Whether its segment is every second one of the row, so that neighbors can be told apart. */
+      readonly isOther: boolean;
+    }
   | { readonly is: "padding"; readonly at: number; readonly count: number }
   | { readonly is: "segment"; readonly at: number; readonly segment: number };
 
@@ -13,15 +19,23 @@ const longestPadding = 3;
 export function itemsOf(batch: TokenBatch, row: number, textOf?: Vocabulary): RowItem[] {
   const items: RowItem[] = [];
   let segment: number | null = null;
+  let isOther = true;
   for (let at = 0; at < batch.length; ) {
     const run = paddingFrom(batch, row, at);
     const own = batch.segments?.[row * batch.length + at] ?? null;
     if (run === 0 && own !== null && own !== segment) {
       segment = own;
+      isOther = !isOther;
       items.push({ is: "segment", at, segment });
     }
     if (run > longestPadding) items.push({ is: "padding", at, count: run });
-    else items.push({ is: "position", at, position: positionOf(batch, row, at, textOf) });
+    else
+      items.push({
+        is: "position",
+        at,
+        position: positionOf(batch, row, at, textOf),
+        isOther: run === 0 && own !== null && isOther,
+      });
     at += run > longestPadding ? run : 1;
   }
   return items;

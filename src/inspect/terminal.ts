@@ -31,6 +31,7 @@ export interface TokenPaint {
   green(text: string): string;
   cyan(text: string): string;
   magenta(text: string): string;
+  underline(text: string): string;
 }
 
 /** Where text goes: its colors, and how prose is wrapped to its columns. */
@@ -192,7 +193,8 @@ function cellsOf(batch: TokenBatch, row: number, textOf: Vocabulary | undefined,
   return itemsOf(batch, row, textOf).map((item) => {
     if (item.is === "segment") return lone(item.at, `|${item.segment}`, "|", "|", paint.magenta);
     if (item.is === "padding") return lone(item.at, `[${item.count} padding]`, "-", "_", paint.dim);
-    return cellOf(item.position, batch, paint);
+    const cell = cellOf(item.position, batch, paint);
+    return item.isOther ? { ...cell, paint: (text) => paint.underline(cell.paint(text)) } : cell;
   });
 }
 

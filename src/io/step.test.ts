@@ -316,7 +316,7 @@ const anyName = fc.oneof(
 const anyNumber = fc.double().map((value) => value + 0);
 const safeJson = fc
   .jsonValue({ maxDepth: 3 })
-  .map((value) => JSON.parse(JSON.stringify(value).replaceAll("__proto__", "")));
+  .map((value) => JSON.parse(JSON.stringify(value).replaceAll(/__proto__|constructor|prototype/g, "")));
 const floats = (shape: number[]) =>
   fc
     .array(fc.float(), { minLength: shape.reduce((a, b) => a * b, 1), maxLength: shape.reduce((a, b) => a * b, 1) })

@@ -62,6 +62,7 @@ a { color: inherit; }
 .t.odd { outline: 2px solid var(--odd); outline-offset: -1px; }
 .t.odd::before { content: "!"; position: absolute; top: -.7em; right: -.35em; width: 1.15em; border-radius: 1em; z-index: 1;
   background: var(--odd); color: var(--paper); font: 700 10px/1.15em system-ui, sans-serif; text-align: center; }
+.t.other { border-top: 2px solid var(--segment); }
 .segment { display: inline-flex; align-items: center; padding: 0 .35em; border-left: 3px solid var(--segment);
   color: var(--segment); font: 600 11px/1.2 system-ui, sans-serif; }
 .t:hover { box-shadow: 0 0 0 2px var(--ink); z-index: 2; }

@@ -1,6 +1,6 @@
 import { type ComponentChild, h } from "preact";
 import { itemsOf, type RowItem } from "../row-items.js";
-import { type Kind, kinds, type Position, type TokenBatch, type Vocabulary } from "../token-batch.js";
+import { type Kind, kinds, type TokenBatch, type Vocabulary } from "../token-batch.js";
 import { visible } from "../visible.js";
 import { brief, countsInWords, positionInWords, rowSummary } from "../words.js";
 
@@ -21,7 +21,12 @@ export function legend(batches: readonly TokenBatch[]): ComponentChild {
     ...used.map((kind) => sample(kind, words[kind])),
     batches.some(({ counts }) => counts.oddities.length > 0) && sample("trained odd", "look here"),
     batches.some(({ segments }) => segments) &&
-      h("span", { class: "sample" }, h("span", { class: "segment" }, "2"), "a segment begins"),
+      h(
+        "span",
+        { class: "sample" },
+        h("span", { class: "segment" }, "2"),
+        "a segment begins; every second one has a line above",
+      ),
     h("span", { class: "sample" }, "upper line: token, lower line: label"),
   );
 }
@@ -41,7 +46,7 @@ export function rowView(batch: TokenBatch, row: number, textOf: Vocabulary | und
 
 function itemView(item: RowItem, batch: TokenBatch, row: number, most: number): ComponentChild {
   if (item.is === "segment") return h("span", { class: "segment" }, item.segment);
-  if (item.is === "position") return positionView(item.position, batch, row, most);
+  if (item.is === "position") return positionView(item, batch, row, most);
   const last = item.at + item.count - 1;
   return h(
     "span",
@@ -54,7 +59,14 @@ function itemView(item: RowItem, batch: TokenBatch, row: number, most: number): 
   );
 }
 
-function positionView(position: Position, batch: TokenBatch, row: number, most: number): ComponentChild {
+type PositionItem = Extract<RowItem, { readonly is: "position" }>;
+
+function positionView(
+  { position, isOther }: PositionItem,
+  batch: TokenBatch,
+  row: number,
+  most: number,
+): ComponentChild {
   const { id, text, label, labelText, kind, fate, loss, oddity } = position;
   const named = (word: string | null, number: number | null) =>
     word === null ? (number === null ? "" : brief(number)) : visible(word);
@@ -64,7 +76,7 @@ function positionView(position: Position, batch: TokenBatch, row: number, most: 
   return h(
     "span",
     {
-      class: ["t", kind, oddity === null ? "" : "odd", fate === "trained" ? "" : "out"].filter(Boolean).join(" "),
+      class: ["t", kind, oddity !== null && "odd", isOther && "other"].filter(Boolean).join(" "),
       ...(loss !== null && fate === "trained" && { style: `--l:${filling(loss, most)}` }),
       role: "img",
       "aria-label": words.join(" · "),
