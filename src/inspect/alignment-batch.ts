@@ -1,4 +1,5 @@
 import type { Tensor } from "../tensor/index.js";
+import { numbered } from "./words.js";
 
 /** What alignments are known of one label sequence and its frames. */
 export interface AlignedSequence {
@@ -38,7 +39,7 @@ export function sequencesInWords({ sequences }: AlignmentBatch): string {
   const counted = sequences.filter(({ counts, weight }) => counts && weight > 0).length;
   const impossible = sequences.filter(({ frames, needed }) => needed > frames).length;
   return [
-    `${counted} ${counted === 1 ? "sequence" : "sequences"} in the loss`,
+    `${numbered(counted, "sequence")} in the loss`,
     sequences.length > counted && `${sequences.length - counted} left out`,
     impossible > 0 && `${impossible} with too few frames`,
   ]

@@ -15,6 +15,7 @@ import { clipped, columnsOf, visible } from "./visible.js";
 import {
   brief,
   countsInWords,
+  numbered,
   oddityInWords,
   plainName,
   rowSummary,
@@ -100,8 +101,8 @@ function batchLines(batch: InspectedBatch, options: ViewOptions, terminal: Termi
     else lines.push(...sequenceLines(batch, row, options.textOf, terminal));
   }
   const left = batch.rows - shown.length;
-  const word = batch.shows === "tokens" ? "row" : "sequence";
-  if (left > 0) lines.push("", paint.dim(`  ${left} more ${left === 1 ? word : `${word}s`} (--row N, --rows N)`));
+  const word = batch.shows === "tokens" ? "more row" : "more sequence";
+  if (left > 0) lines.push("", paint.dim(`  ${numbered(left, word)} (--row N, --rows N)`));
   return lines;
 }
 
@@ -121,7 +122,7 @@ function sequenceLines(
   const fits = needed > frames ? `, which need ${needed}` : "";
   const lossText = !counts ? "; left out" : loss === null ? "" : `; loss ${brief(loss)}`;
   const lines = [
-    `  ${paint.bold(`sequence ${row}`)}  ${frames} frames, ${labels.length} labels${fits}${lossText}`,
+    `  ${paint.bold(`sequence ${row}`)}  ${numbered(frames, "frame")}, ${numbered(labels.length, "label")}${fits}${lossText}`,
     ...wrap("  labels  ", labels.map(named).join(" "), 10),
   ];
   if (!path) return [...lines, paint.red("  best    no alignment")];

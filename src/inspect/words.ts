@@ -36,7 +36,12 @@ export function countsInWords(counts: Counts): string {
 
 /** "prompt in the loss: 5 positions". */
 export function oddityInWords(oddity: string, count: number): string {
-  return `${oddity}: ${count} ${count === 1 ? "position" : "positions"}`;
+  return `${oddity}: ${numbered(count, "position")}`;
+}
+
+/** "1 row", "2 rows". */
+export function numbered(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
 }
 
 /** Counts of one row, and the mean loss of its trained positions; `null` where no losses are known or none is trained. */

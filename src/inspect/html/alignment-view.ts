@@ -3,7 +3,7 @@ import { ctcCollapse } from "../../sequence/index.js";
 import type { AlignedSequence, AlignmentBatch } from "../alignment-batch.js";
 import type { Vocabulary } from "../token-batch.js";
 import { visible } from "../visible.js";
-import { brief } from "../words.js";
+import { brief, numbered } from "../words.js";
 
 /** Width of a frame and height of a state, in pixels, as far as the page has room. */
 const widest = 34;
@@ -51,7 +51,7 @@ export function alignmentView(batch: AlignmentBatch, row: number, textOf: Vocabu
     return text === undefined ? String(label) : visible(text);
   };
   const words = [
-    `${frames} frames, ${labels.length} labels${needed > frames ? `, which need ${needed} frames` : ""}`,
+    `${numbered(frames, "frame")}, ${numbered(labels.length, "label")}${needed > frames ? `, which need ${needed} frames` : ""}`,
     !counts ? "left out" : loss === null ? null : `loss ${brief(loss)}`,
     share === null ? null : `the path drawn has ${brief(100 * share)} % of the probability of all`,
   ];

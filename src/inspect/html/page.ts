@@ -3,7 +3,7 @@ import { renderToString } from "preact-render-to-string";
 import { sequencesInWords } from "../alignment-batch.js";
 import type { InspectedBatch, Inspection } from "../inspection.js";
 import { formatGrid, kinds } from "../token-batch.js";
-import { countsInWords, oddityInWords, plainName, rowsOf, sumInWords, type ViewOptions } from "../words.js";
+import { countsInWords, numbered, oddityInWords, plainName, rowsOf, sumInWords, type ViewOptions } from "../words.js";
 import { alignmentLegend, alignmentView } from "./alignment-view.js";
 import { style } from "./style.js";
 import { legend, rowView } from "./token-view.js";

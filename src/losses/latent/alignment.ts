@@ -55,7 +55,7 @@ export function noteImpossible(
   const { frames, needed, labels } = found;
   const why =
     needed > frames
-      ? `sequence ${sequence} has ${labels} labels, whose alignments need ${needed} frames or more (one a label, and a blank between equal neighbors), and ${frames} frames`
+      ? `sequence ${sequence} has ${counted(labels, "label")} and ${counted(frames, "frame")}, and its alignments need ${counted(needed, "frame")} or more (one a label, and in CTC a blank between equal neighbors)`
       : `every alignment of sequence ${sequence} has a class of probability 0`;
   note("impossible-alignment", sequence, `${why}: ${outcome}`, needed > frames ? "inputLengths" : undefined);
 }
@@ -69,6 +69,10 @@ export function closeRun(gradient: Float64Array, from: number, to: number, place
   let others = 0;
   for (let k = from; k < to; k++) others += gradient[k]!;
   gradient[place] = 0 - others;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** The rows of a loaded field, each a view of its own, made once. */

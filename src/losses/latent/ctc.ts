@@ -85,7 +85,7 @@ export const ctc = /*#__PURE__*/ defineLoss<CtcOptions, CtcBatch, "logits" | "lo
     zeroInfinity: flagOption("makes the loss of a sequence without an alignment 0; it still counts", false),
   },
   fields: {
-    logits: { ...scoresField, meaning: "raw scores of each frame, or", roles: ["logits"] },
+    logits: { ...scoresField, meaning: "raw scores of each frame", roles: ["logits"] },
     logProbs: {
       ...scoresField,
       meaning: "log-probabilities of each frame, taken as they are",

@@ -54,7 +54,9 @@ describe("rnnTransducer", () => {
     expect(numbers(rnnTransducer().perUnit(none))).toEqual([Number.POSITIVE_INFINITY, 0]);
     const { notes, gradients } = rnnTransducer().valueAndGradients(none);
     expect(notes[0]).toMatchObject({ code: "impossible-alignment", unit: [0] });
-    expect(notes[0]!.message).toContain("sequence 0 has 2 labels, whose alignments need 1 frames or more");
+    expect(notes[0]!.message).toContain(
+      "sequence 0 has 2 labels and 0 frames, and its alignments need 1 frame or more",
+    );
     expect(numbers(gradients.logits!).every((entry) => entry === 0)).toBe(true);
   });
 
