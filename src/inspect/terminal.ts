@@ -128,7 +128,7 @@ function sequenceLines(
   if (!path) return [...lines, paint.red("  best    no alignment")];
   const emitted = Array.from(path, (symbol) => (symbol === batch.blank ? "." : named(symbol)));
   const collapsed = Array.from(ctcCollapse(path, { blank: batch.blank }), named).join(" ");
-  const part = share === null ? "" : `  (${brief(100 * share)} % of the probability of all alignments)`;
+  const part = share === null ? "" : ` (${brief(100 * share)} % of the probability of all alignments)`;
   return [
     ...lines,
     ...wrap("  frames  ", emitted.join(" "), 10).map((line) => paint.dim(line)),

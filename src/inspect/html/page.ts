@@ -98,7 +98,7 @@ function batchView(batch: InspectedBatch, index: number, options: ViewOptions): 
       h(
         "p",
         { class: "more" },
-        `${left} more ${isTokens ? "rows" : "sequences"}, not on this page (--row N, --rows N)`,
+        `${numbered(left, isTokens ? "more row" : "more sequence")}, not on this page (--row N, --rows N)`,
       ),
   );
 }
