@@ -95,7 +95,7 @@ describe("losswright inspect", () => {
     expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
     expect(err).not.toContain("    at ");
     expect(code === 0 ? err : err.slice(0, 12)).toBe(code === 0 ? "" : "losswright: ");
-    expect(code === 2).toBe(name === "mse-column-against-vector");
+    expect(code === 2).toBe(["mse-column-against-vector", "sts-integer-scores"].includes(name));
   });
 
   it("prints every row as JSON, with what is known of each position", () => {
@@ -176,6 +176,13 @@ describe("losswright inspect", () => {
     expect([out, code]).toEqual(["", 2]);
     expect(err).toContain(said);
     expect(err).not.toContain("    at ");
+  });
+
+  it("prints what docs/inspect.md shows", () => {
+    const text = readFileSync(join(root, "docs", "inspect.md"), "utf8");
+    const shown = [...text.matchAll(/^```sh\nlosswright inspect (.*)\n```\n+```text\n([\s\S]*?)^```$/gm)];
+    expect(shown.length).toBeGreaterThan(2);
+    for (const [, args, output] of shown) expect(inspect(args!.split(" ")).out, args).toBe(output);
   });
 
   it("shows nothing of a record that acts on the terminal", () => {

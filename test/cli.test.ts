@@ -138,13 +138,13 @@ sft-mean-of-means   supervised fine-tuning of a character transformer, answers
     const more = ["accumulated-sum-of-means", "log-of-softmax-underflows", "rare-labels-threshold-half"];
     const { out } = losswright(["audit", ...[...names, ...more].map((name) => `test/steps/${name}`)]);
     expect(widest(out)).toBeLessThanOrEqual(80);
-    expect(out.match(/^ {2}(WRONG|NOTE|CLEAN) /gm)).toHaveLength(7);
+    expect(out.match(/^ {2}(WRONG|DOUBT|CLEAN) /gm)).toHaveLength(7);
   });
 
-  it("exits with 0 where there is only a note", () => {
+  it("exits with 1 where the numbers contradict the contract and nothing explains them", () => {
     const { out, code } = losswright(["audit", written("puzzling")]);
-    expect(out).toContain("\n  NOTE   unexplained: The contract gives ");
-    expect(code).toBe(0);
+    expect(out).toContain("\n  DOUBT  unexplained: The contract gives ");
+    expect(code).toBe(1);
   });
 
   it("prints one JSON document with --json, and exits as without", () => {

@@ -52,7 +52,6 @@ export function inspectArray(tensor: Tensor, name: string, options: ArrayOptions
   const batch = {
     shows: "tokens",
     title: null,
-    unit: "position",
     rows,
     length,
     ids: isIds ? tensor : null,

@@ -46,7 +46,6 @@ export function inspectTokens(
   return {
     shows: "tokens",
     title,
-    unit: objective.definition.unit,
     ...grid,
     ids: tokens.ids,
     labels,

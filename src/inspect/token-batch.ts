@@ -42,8 +42,6 @@ export interface TokenBatch {
   readonly shows: "tokens";
   /** Which part of the step it is; `null` for the whole. */
   readonly title: string | null;
-  /** What one position is called. */
-  readonly unit: string;
   readonly rows: number;
   readonly length: number;
   /** Token ids; `null` where none were recorded. */

@@ -13,7 +13,7 @@ export function addAudit(program: Command): void {
     .option("--json", "print one JSON document instead of text")
     .addHelpText(
       "after",
-      "\nExit codes: 0 clean, 1 findings of severity error or warning, or numbers that\ncontradict the contract without a known cause, 2 unreadable input or wrong usage.",
+      "\nExit codes: 0 clean; 1 findings of severity error or warning, or numbers that\ncontradict the contract without a known cause; 2 unreadable input or wrong\nusage.",
     )
     .action(async (paths: string[], options: { json?: boolean }) => {
       process.exitCode = await auditAll(paths, options.json === true);
