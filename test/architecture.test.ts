@@ -123,6 +123,12 @@ describe("imports", () => {
     expect(pathsFromCore).toEqual([]);
   });
 
+  it("keep the renderer of pages in inspect/html", () => {
+    const rendering = imports.filter(({ specifier }) => specifier.startsWith("preact")).map(({ from }) => from);
+    expect(rendering.length).toBeGreaterThan(0);
+    expect(rendering.filter((from) => !from.startsWith("inspect/html/"))).toEqual([]);
+  });
+
   it("keep the disk in io/files and the command line", () => {
     const disk = imports.filter(({ specifier }) => /^node:fs/.test(specifier)).map(({ from }) => from);
     expect(disk.filter((from) => from !== "io/files.ts" && folderOf(from) !== "cli")).toEqual([]);

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   binaryCrossEntropy,
   crossEntropy,
+  ctc,
   LosswrightError,
   logSoftmax,
   sigmoid,
@@ -119,5 +120,35 @@ describe("the chapter's first mistake", () => {
     expect(() => binaryCrossEntropy().evaluate({ logits: probabilities as never, targets })).toThrow(
       expect.objectContaining({ code: "role", field: "logits" }),
     );
+  });
+});
+
+describe("the chapter's three pitfalls of CTC", () => {
+  const ids = (...values: number[]) => tensor(Int32Array.from(values));
+  const frames = (shape: number[]) =>
+    tensor(
+      Float64Array.from({ length: 2 * 5 * 4 }, (_, i) => Math.sin(i)),
+      shape,
+    );
+  const lengths = { inputLengths: ids(5, 5), labelLengths: ids(2, 2) };
+  const labels = tensor(Int32Array.of(1, 2, 3, 3), [2, 2]);
+
+  it("log_probs are [T, B, C]: a [B, T, C] tensor is refused, with the layout to say", () => {
+    const batch = { logits: frames([2, 5, 4]), labels, ...lengths };
+    expect(() => ctc().evaluate(batch)).toThrow(/layout: "BTC"/);
+    expect(ctc({ layout: "BTC" }).evaluate(batch).denominator).toBe(2);
+  });
+
+  it("the input must be long enough for what its labels collapse from, or no alignment exists", () => {
+    const short = { logits: frames([5, 2, 4]), labels, inputLengths: ids(5, 2), labelLengths: ids(2, 2) };
+    const { value, notes } = ctc().evaluate(short);
+    expect(value).toBe(Number.POSITIVE_INFINITY);
+    // 3 3 needs a blank between its two: three frames, and there are two.
+    expect(notes.map(({ message }) => message).join(" ")).toMatch(/\[1\].*3|3.*\[1\]/);
+    expect(ctc({ zeroInfinity: true }).evaluate(short).value).toBeLessThan(Number.POSITIVE_INFINITY);
+  });
+
+  it("the blank is no label", () => {
+    expect(() => ctc({ blank: 3 }).evaluate({ logits: frames([5, 2, 4]), labels, ...lengths })).toThrow(/blank/);
   });
 });

@@ -178,6 +178,13 @@ describe("losswright inspect", () => {
     expect(err).not.toContain("    at ");
   });
 
+  it("helps within 80 columns", () => {
+    const { out, err, code } = inspect(["--help"]);
+    expect(out.split("\n")[0]).toBe("Usage: losswright inspect [options] <step|file>");
+    expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect([err, code]).toEqual(["", 0]);
+  });
+
   it("prints what docs/inspect.md shows", () => {
     const text = readFileSync(join(root, "docs", "inspect.md"), "utf8");
     const shown = [...text.matchAll(/^```sh\nlosswright inspect (.*)\n```\n+```text\n([\s\S]*?)^```$/gm)];

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { LosswrightError } from "../errors/index.js";
 import { type Tensor, tensor } from "../tensor/index.js";
-import { readNpy, readStep, writeNpy, writeStep } from "./files.js";
+import { readNpy, readStep, readTextFile, writeNpy, writeStep, writeTextFile } from "./files.js";
 import { encodeNpy } from "./npy.js";
 import type { StepRecord } from "./step-record.js";
 
@@ -37,6 +37,25 @@ async function errorOf(work: Promise<unknown>): Promise<LosswrightError> {
   if (error instanceof LosswrightError) return error;
   throw error;
 }
+
+describe("readTextFile and writeTextFile", () => {
+  it("give back what they were given, and leave no other file", async () => {
+    const path = join(root, "page.html");
+    await writeTextFile(path, "old");
+    await writeTextFile(path, "<b>中</b>\n");
+    expect(await readTextFile(path)).toBe("<b>中</b>\n");
+    expect(await readdir(root)).toEqual(["page.html"]);
+  });
+
+  it("name the path that is not there, and the bytes that are no text", async () => {
+    const path = join(root, "missing", "page.html");
+    expect(await errorOf(readTextFile(path))).toMatchObject({ code: "file", where: path });
+    expect(await errorOf(writeTextFile(path, "x"))).toMatchObject({ code: "file", where: path });
+    const binary = join(root, "binary");
+    await writeFile(binary, Uint8Array.of(0xff));
+    expect((await errorOf(readTextFile(binary))).found).toContain("no UTF-8");
+  });
+});
 
 describe("readNpy and writeNpy", () => {
   it("give back what they were given, and leave no other file", async () => {
