@@ -125,7 +125,11 @@ class DefinedObjective implements Objective {
     const { batch, units } = this.open(given);
     const out = new Float64Array(units.count);
     const pass = new Pass(this.definition, batch, units, (unit) => units.counts(unit));
-    for (let unit = 0; unit < units.count; unit++) if (units.counts(unit)) out[unit] = pass.loss(unit);
+    for (let unit = 0; unit < units.count; unit++) {
+      if (!units.counts(unit)) continue;
+      pass.compute(unit);
+      out[unit] = pass.cell[0]!;
+    }
     return view(out, batch.unitShape, "unlabeled", "float64");
   }
 
@@ -192,11 +196,14 @@ class DefinedObjective implements Objective {
     const addUnit = (unit: number, group: number, sum: ExactSum) => {
       if (!isLive(unit)) return;
       const { numeratorWeight: weight, lossDivisor } = units;
-      const loss = pass.loss(unit);
-      sum.add(weight * (lossDivisor === 1 ? loss : loss / lossDivisor));
-      const factor = (plan?.factor(weight, group) ?? 0) / lossDivisor;
+      const { cell } = pass;
+      pass.compute(unit);
+      cell[0] = weight * (lossDivisor === 1 ? cell[0]! : cell[0]! / lossDivisor);
+      sum.addCell(cell);
+      if (!plan) return;
+      cell[0] = plan.factor(weight, group) / lossDivisor;
       // A factor of 0 leaves no trace, not even of a NaN.
-      if (factor !== 0) pass.spread(unit, factor);
+      if (cell[0] !== 0) pass.spread(unit);
     };
     const { groups } = units;
     const numerator = new ExactSum();

@@ -13,8 +13,8 @@ interface UnitField {
   readonly row: Float64Array;
   /** Fills the row with the unit's entries. */
   load(unit: number): void;
-  /** Writes the unit's own gradient row, times a factor; absent where none is asked. */
-  readonly store: ((unit: number, factor: number) => void) | undefined;
+  /** Writes the unit's own gradient row, times the factor in the pass's cell; absent where none is asked. */
+  readonly store: ((unit: number) => void) | undefined;
 }
 
 /**
@@ -22,6 +22,11 @@ interface UnitField {
  * gradient where it belongs, and keeps what must be said. Scratch is made once; nothing is allocated a unit.
  */
 export class Pass {
+  /**
+   * Where a unit's loss, and then its factor, is handed over: a number returned or passed between functions that the
+   * engine does not inline would be boxed, one allocation a unit.
+   */
+  readonly cell = new Float64Array(1);
   private readonly batch: BoundBatch<object>;
   private readonly fields: UnitField[] = [];
   /** Of a mask over members of a unit: 0 at the entries that are not to be read. */
@@ -62,7 +67,9 @@ export class Pass {
       if (out && spec.gradient === "row") {
         own[name] = new Float64Array(layout.length);
         if (layout.isShared) this.sums[name] = new Float64Array(out.length);
-        store = layout.isShared ? adder(own[name], this.sums[name]!, place) : writer(own[name], out, place, layout);
+        store = layout.isShared
+          ? adder(own[name], this.sums[name]!, place, this.cell)
+          : writer(own[name], out, place, layout, this.cell);
       }
       this.fields.push({ name, spec, domain: domainOf(spec, batch.options), row, load, store });
     }
@@ -71,22 +78,22 @@ export class Pass {
     this.math = definition.open(batch, { rows, own, sums: this.sums, isLive, note });
   }
 
-  /** The loss of a unit. @throws `value` where a field leaves its domain */
-  loss(unit: number): number {
+  /** Puts the loss of a unit into the cell. @throws `value` where a field leaves its domain */
+  compute(unit: number): void {
     const { fields } = this;
     for (let i = 0; i < fields.length; i++) fields[i]!.load(unit);
     for (let i = 0; i < fields.length; i++) if (fields[i]!.domain) this.checkDomain(fields[i]!, unit);
     const loss = this.math.loss(unit);
     if (!Number.isFinite(loss)) this.explain(unit, loss);
-    return loss;
+    this.cell[0] = loss;
   }
 
-  /** Writes factor · d loss of the unit just computed. */
-  spread(unit: number, factor: number): void {
-    const { fields } = this;
-    this.math.gradient?.(unit);
-    for (let i = 0; i < fields.length; i++) fields[i]!.store?.(unit, factor);
-    this.math.addShared?.(unit, factor);
+  /** Writes the factor in the cell times d loss of the unit just computed. */
+  spread(unit: number): void {
+    const { fields, math } = this;
+    math.gradient?.(unit);
+    for (let i = 0; i < fields.length; i++) fields[i]!.store?.(unit);
+    math.addShared?.(unit, this.cell[0]!);
   }
 
   /** Rounds the gradients of shared fields into their tensors, after the last unit. */
@@ -195,13 +202,20 @@ function loader(
   };
 }
 
-function writer(own: Float64Array, out: Float64Array | Float32Array, place: Placement, { run, stride }: RowLayout) {
+function writer(
+  own: Float64Array,
+  out: Float64Array | Float32Array,
+  place: Placement,
+  { run, stride }: RowLayout,
+  cell: Float64Array,
+) {
   if (!place) {
-    return (unit: number, factor: number) => {
-      out[unit] = own[0]! * factor;
+    return (unit: number) => {
+      out[unit] = own[0]! * cell[0]!;
     };
   }
-  return (unit: number, factor: number) => {
+  return (unit: number) => {
+    const factor = cell[0]!;
     for (let k = 0, to = place(unit); k < own.length; to += stride) {
       for (let i = 0; i < run; i++) out[to + i] = own[k++]! * factor;
     }
@@ -209,8 +223,8 @@ function writer(own: Float64Array, out: Float64Array | Float32Array, place: Plac
 }
 
 /** For an entry that several units share: their gradients add up in float64 before they are rounded. */
-function adder(own: Float64Array, sum: Float64Array, place: Placement) {
-  return (unit: number, factor: number) => {
-    sum[place ? place(unit) : unit]! += own[0]! * factor;
+function adder(own: Float64Array, sum: Float64Array, place: Placement, cell: Float64Array) {
+  return (unit: number) => {
+    sum[place ? place(unit) : unit]! += own[0]! * cell[0]!;
   };
 }

@@ -43,13 +43,22 @@ export class ExactSum {
 
   /** Adds one term, exactly. */
   add(term: number): void {
-    if (term === 0) return;
     scratch[0] = term;
+    this.addScratch();
+  }
+
+  /** Adds the first number of a cell: a number handed over in memory is never boxed on its way. */
+  addCell(cell: Float64Array): void {
+    scratch[0] = cell[0]!;
+    this.addScratch();
+  }
+
+  private addScratch(): void {
     const low = words[LOW]!;
     const high = words[HIGH]!;
     const biased = (high >>> 20) & 0x7ff;
     if (biased === 0x7ff) {
-      this.addSpecial(term);
+      this.addSpecial(scratch[0]!);
       return;
     }
     // A subnormal has no implied bit and the exponent of the smallest normal number.
