@@ -67,6 +67,7 @@ const options: Refusal[] = [
 const call = (given: unknown) => () => crossEntropy().valueAndGradients(batch, wrong(given));
 const calls: Refusal[] = [
   ["a misspelt call option", call({ denominater: 4 }), "unknown", "denominater", /"denominator"/],
+  ["a misspelt option beside a group of nothing", call({ group: undefined, scal: 2 }), "unknown", "scal", /"scale"/],
   ["a misspelt key of into", call({ into: { gradient: {} } }), "unknown", "gradient", /"gradients"/],
   ["a group", call({ group: {} }), "unsupported", "group", /denominator\(part\)/],
   ['the engine "wasm"', call({ engine: "wasm" }), "unsupported", "engine", /reference/],

@@ -21,10 +21,10 @@ import type { CallOptions } from "./objective.js";
  */
 export function checkCall(where: string, call: CallOptions): number {
   checkObject(where, "call", call);
-  const known = ["denominator", "scale", "into", "engine"];
-  if (!("group" in call)) rejectUnknown(where, "call option", call, known);
+  const { group, ...others } = call as CallOptions & { group?: unknown };
+  rejectUnknown(where, "call option", others, ["denominator", "scale", "into", "engine"]);
   rejectUnknown(where, "key of into", call.into ?? {}, ["gradients"]);
-  const { group, engine = "reference", scale = 1 } = call as CallOptions & { group?: unknown; engine?: unknown };
+  const { engine = "reference", scale = 1 } = call as CallOptions & { engine?: unknown };
   const wrong = (code: "unsupported" | "option", field: string, found: string, expected: string, fix?: string) =>
     new LosswrightError({ code, where, field, found, expected, ...(fix && { fix }) });
   if (group !== undefined) {

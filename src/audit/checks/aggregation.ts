@@ -4,6 +4,7 @@ import type { Explanation } from "../explain/explain.js";
 import type { Evidence, Finding } from "../finding.js";
 import { short } from "../numbers.js";
 import { comparison } from "../pull.js";
+import { unitWord } from "../words.js";
 
 /** The explanation behind a step whose numbers are not those of its contract, when it is about the given thing. */
 export function explanationAbout(step: AuditedStep, about: Explanation["about"]): Explanation | undefined {
@@ -11,13 +12,60 @@ export function explanationAbout(step: AuditedStep, about: Explanation["about"])
   return !agrees(step) && first?.fits && first.about === about ? first : undefined;
 }
 
+/**
+ * The finding for parts put together otherwise than as one numerator over one denominator: what was reported, which
+ * arithmetic gives it, what it does to the gradient, and what to do.
+ *
+ * @param told - what a part is called, the cause where the arithmetic does not say it, and the fix
+ */
+export function aboutAggregation(
+  check: string,
+  step: AuditedStep,
+  explanation: Explanation,
+  { part, cause, fix }: { readonly part: string; readonly cause?: string; readonly fix: string },
+): Finding {
+  if (isLoggedOnly(explanation)) return loggedOnly(check, step, explanation);
+  return {
+    check,
+    severity: "error",
+    message: mismatch(step),
+    why: [arithmetic(step, explanation), cause, reproduction(step, explanation)].filter(Boolean).join(" "),
+    harm: harmOf(step, part, unitWord(step)),
+    evidence: { ...evidenceOf(step, explanation), aggregation: explanation.aggregation, parts: step.parts.length },
+    fix,
+  };
+}
+
+/** The reported number spelled out: "0.5496 = (1.1589 + 0.4590) / 2: a mean of means." */
+function arithmetic({ record, parts }: AuditedStep, { aggregation, sums }: Explanation): string {
+  const { loss } = record.reported;
+  const means = sums.map(({ numerator, denominator }) => (denominator === 0 ? 0 : numerator / denominator));
+  const spelled = (numbers: readonly number[]) =>
+    numbers.length <= 8 ? numbers.map(short).join(" + ") : `${short(numbers[0]!)} + … ${numbers.length} in all`;
+  if (loss === null) return `The gradient is that of ${inWords(aggregation)}.`;
+  if (aggregation.includes("(loss)")) return `Loss and gradient follow two rules: ${aggregation}.`;
+  const reported = short(loss);
+  if (aggregation === "mean of means") {
+    return `${reported} = (${spelled(means)}) / ${parts.length}: a mean of means.`;
+  }
+  if (aggregation === "sum of means") return `${reported} = ${spelled(means)}: a sum of means.`;
+  if (aggregation === "sum of sums") {
+    return `${reported} = ${spelled(sums.map(({ numerator }) => numerator))}: a sum of sums, divided by nothing.`;
+  }
+  return `${reported} is ${inWords(aggregation)}.`;
+}
+
+function inWords(aggregation: string): string {
+  return `${aggregation.startsWith("whole") ? "the" : "a"} ${aggregation}`;
+}
+
 /** Whether the gradient is the contract's and only the number reported for the step is put together otherwise. */
-export function isLoggedOnly({ aggregation }: Explanation): boolean {
+function isLoggedOnly({ aggregation }: Explanation): boolean {
   return aggregation.endsWith(", whole (gradient)");
 }
 
 /** The finding for a step that trains on its contract and logs another number. */
-export function loggedOnly(check: string, step: AuditedStep, explanation: Explanation): Finding {
+function loggedOnly(check: string, step: AuditedStep, explanation: Explanation): Finding {
   const logged = explanation.aggregation.slice(0, explanation.aggregation.indexOf(" (loss)"));
   return {
     check,

@@ -1,15 +1,5 @@
 import type { Check } from "../finding.js";
-import { unitWord } from "../words.js";
-import { arithmetic } from "./accumulation.js";
-import {
-  evidenceOf,
-  explanationAbout,
-  harmOf,
-  isLoggedOnly,
-  loggedOnly,
-  mismatch,
-  reproduction,
-} from "./aggregation.js";
+import { aboutAggregation, explanationAbout } from "./aggregation.js";
 
 /**
  * Ranks that divide by what they count themselves, before an engine averages over ranks.
@@ -22,17 +12,12 @@ export const distributedDenominator: Check = {
   inspect(step) {
     const explanation = explanationAbout(step, "ranks");
     if (!explanation) return [];
-    if (isLoggedOnly(explanation)) return [loggedOnly("distributed-denominator", step, explanation)];
     return [
-      {
-        check: "distributed-denominator",
-        severity: "error",
-        message: mismatch(step),
-        why: `${arithmetic(step, explanation)} ${causeOf(explanation.aggregation)} ${reproduction(step, explanation)}`,
-        harm: harmOf(step, "part", unitWord(step)),
-        evidence: { ...evidenceOf(step, explanation), aggregation: explanation.aggregation, parts: step.parts.length },
+      aboutAggregation("distributed-denominator", step, explanation, {
+        part: "part",
+        cause: causeOf(explanation.aggregation),
         fix: "reduce the count over all ranks first, and undo the engine's average:\ndist.all_reduce(count)\nloss = loss_sum * dist.get_world_size() / count",
-      },
+      }),
     ];
   },
 };
