@@ -2,9 +2,14 @@
 export { encodeNpy, parseNpy } from "./npy.js";
 export { encodeStep, parseStep } from "./step.js";
 export type {
+  AlignmentContext,
+  ComputationContext,
   DecisionContext,
+  GatheredContext,
+  LossTerm,
   MetricContext,
   Reported,
+  SampledContext,
   ScoreContext,
   SequenceContext,
   StepContext,

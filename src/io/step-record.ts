@@ -51,6 +51,76 @@ export interface StepContext<T = Tensor> {
   decision?: DecisionContext;
   phase?: string;
   task?: string;
+  /** The run that the step belongs to, and its number in it. */
+  run?: string;
+  step?: number;
+  /** The framework that computed the step, as `"pytorch 2.9"`: fixes are written for it. */
+  framework?: string;
+  /** What the model gave, by the field that was made of it: logits before a softmax, embeddings before a norm. */
+  outputs?: Record<string, T>;
+  computation?: ComputationContext;
+  /** The sum that the reported loss is, where it is one: the contract speaks of the term that is `intended`. */
+  terms?: LossTerm[];
+  /** Where the rows of a field came from that was gathered over ranks, by the field's name. */
+  gathered?: Record<string, GatheredContext<T>>;
+  alignment?: AlignmentContext<T>;
+  /** How often each class occurs in the training set. */
+  classCounts?: number[];
+  sampled?: SampledContext<T>;
+  [entry: string]: unknown;
+}
+
+/** In what the loss was computed: tolerances follow from it. */
+export interface ComputationContext {
+  dtype?: "float64" | "float32" | "float16" | "bfloat16";
+  /** What the loss was multiplied by before the backward pass: the recorded gradients still hold it. */
+  lossScale?: number;
+  [entry: string]: unknown;
+}
+
+/** One term of a loss that is a weighted sum. */
+export interface LossTerm {
+  name: string;
+  coefficient: number;
+  /** The term's own value, before the coefficient. */
+  value?: number;
+  /** Whether it is the term that the contract describes; one term is. */
+  intended?: boolean;
+  /** The fields whose gradient it adds to. */
+  fields?: string[];
+  [entry: string]: unknown;
+}
+
+/** The origin of gathered rows, each `[M]`. */
+export interface GatheredContext<T = Tensor> {
+  /** The rank that owns each row. */
+  ranks?: T;
+  /** What each row is of: equal ids are the same example. */
+  ids?: T;
+  [entry: string]: unknown;
+}
+
+/** Where the lengths and labels of an alignment come from (CTC, RNN-T). */
+export interface AlignmentContext<T = Tensor> {
+  /** Frames of each example before the encoder, `[B]`. */
+  featureLengths?: T;
+  /** Frames that the encoder makes one of. */
+  stride?: number;
+  /** The symbol of each class, by its id. */
+  symbols?: string[];
+  [entry: string]: unknown;
+}
+
+/** Which units of the whole step the fields hold, where not all were kept. */
+export interface SampledContext<T = Tensor> {
+  /** Row-major places of the kept units in the shape of all units, `[n]`, ascending. */
+  units: T;
+  /** The shape of the units of the whole: `[B, T]`. */
+  shape: number[];
+  /** The fields that hold the kept units alone, `[n, …]`, and so do their gradients; all others are whole. */
+  fields: string[];
+  /** Of the whole. */
+  tally: { numerator?: number; denominator: number; [entry: string]: unknown };
   [entry: string]: unknown;
 }
 
@@ -92,6 +162,11 @@ export interface MetricContext {
   /** What it reads from the outputs. */
   reads?: string;
   correctedForWeights?: boolean;
+  /**
+   * How the updates became the value: `"samples"` (weighed by their counts), `"batches"` (each alike), `"accumulated"`
+   * (computed once, from all that was seen).
+   */
+  averaging?: "samples" | "batches" | "accumulated";
   [entry: string]: unknown;
 }
 
@@ -150,29 +225,41 @@ function mapReported<A, B>({ loss, gradients }: Reported<A>, at: PlaceOf, visit:
   return { loss, gradients: mapEntries(gradients, (leaf, name) => visit(leaf, place(name))) };
 }
 
-const sequenceLeaves = ["inputIds", "roles", "attentionMask", "segmentIds", "decoderInputIds"] as const;
-const scoreLeaves = ["logProbs", "mask"] as const;
+/** Where tensors stand in a context: entries with tensors by key, and maps of such entries. */
+const leafKeys = {
+  sequence: ["inputIds", "roles", "attentionMask", "segmentIds", "decoderInputIds"],
+  alignment: ["featureLengths"],
+  sampled: ["units"],
+} as const;
+const mapsOfLeafKeys = { scores: ["logProbs", "mask"], gathered: ["ranks", "ids"] } as const;
 
 function mapContext<A, B>(context: StepContext<A>, at: PlaceOf, visit: Visit<A, B>): StepContext<B> {
-  const { sequence, scores } = context;
-  // The leaves of one kind are replaced below, one by one; all else is the same for every kind.
-  const mapped = { ...context } as StepContext<unknown> as StepContext<B>;
-  if (sequence) {
-    const within = { ...sequence } as SequenceContext<unknown> as SequenceContext<B>;
-    for (const key of sequenceLeaves) {
-      const leaf = sequence[key];
-      if (leaf !== undefined) within[key] = visit(leaf, at(`context.sequence.${key}`, `sequence-${key}`));
-    }
-    mapped.sequence = within;
-  }
-  if (scores) {
-    mapped.scores = mapEntries(scores, (score, field) => {
-      const within = { ...score } as ScoreContext<unknown> as ScoreContext<B>;
-      for (const key of scoreLeaves) {
-        within[key] = visit(score[key], at(`context.scores.${field}.${key}`, `scores-${field}-${key}`));
+  type Holder = Record<string, unknown>;
+  const mapKeys = (holder: Holder, keys: readonly string[], path: string, stem: string): Holder => {
+    const within = { ...holder };
+    for (const key of keys) {
+      if (holder[key] !== undefined) {
+        within[key] = visit(holder[key] as A, at(`context.${path}.${key}`, `${stem}-${key}`));
       }
-      return within;
-    });
+    }
+    return within;
+  };
+  const mapped: Record<string, unknown> = { ...context };
+  for (const [name, keys] of Object.entries(leafKeys)) {
+    const holder = context[name] as Holder | undefined;
+    if (holder) mapped[name] = mapKeys(holder, keys, name, name);
   }
-  return mapped;
+  for (const [name, keys] of Object.entries(mapsOfLeafKeys)) {
+    const holders = context[name] as Record<string, Holder> | undefined;
+    if (!holders) continue;
+    mapped[name] = mapEntries(holders, (holder, field) =>
+      mapKeys(holder, keys, `${name}.${field}`, `${name}-${field}`),
+    );
+  }
+  if (context.outputs) {
+    mapped.outputs = mapEntries(context.outputs, (leaf, field) =>
+      visit(leaf, at(`context.outputs.${field}`, `outputs-${field}`)),
+    );
+  }
+  return mapped as StepContext<B>;
 }

@@ -39,6 +39,14 @@ const wholeFrom = (least: number) => {
   );
 };
 
+const above = (least: number) => {
+  const message = `a number above ${least}`;
+  return v.pipe(
+    v.number(message),
+    v.check((value) => Number.isFinite(value) && value > least, message),
+  );
+};
+
 const nonFinite = { nan: Number.NaN, inf: Number.POSITIVE_INFINITY, "-inf": Number.NEGATIVE_INFINITY };
 const word = v.string("a string");
 const flag = v.boolean("true or false");
@@ -101,12 +109,54 @@ const contextEntries = {
         updates: v.exactOptional(v.array(open({ value: number, count: finite }), "a list")),
         reads: v.exactOptional(word),
         correctedForWeights: v.exactOptional(flag),
+        averaging: v.exactOptional(choice("samples", "batches", "accumulated")),
       }),
     ),
   ),
   decision: v.exactOptional(open({ threshold: v.exactOptional(finite), tuned: v.exactOptional(flag) })),
   phase: v.exactOptional(word),
   task: v.exactOptional(word),
+  run: v.exactOptional(word),
+  step: v.exactOptional(wholeFrom(0)),
+  framework: v.exactOptional(word),
+  outputs: v.exactOptional(files),
+  computation: v.exactOptional(
+    open({
+      dtype: v.exactOptional(choice("float64", "float32", "float16", "bfloat16")),
+      lossScale: v.exactOptional(above(0)),
+    }),
+  ),
+  terms: v.exactOptional(
+    v.array(
+      open({
+        name: word,
+        coefficient: finite,
+        value: v.exactOptional(number),
+        intended: v.exactOptional(flag),
+        fields: v.exactOptional(v.array(word, "a list of fields")),
+      }),
+      "a list",
+    ),
+  ),
+  gathered: v.exactOptional(
+    v.pipe(object, v.record(v.string(), open({ ranks: v.exactOptional(file), ids: v.exactOptional(file) }))),
+  ),
+  alignment: v.exactOptional(
+    open({
+      featureLengths: v.exactOptional(file),
+      stride: v.exactOptional(wholeFrom(1)),
+      symbols: v.exactOptional(v.array(word, "a list of symbols")),
+    }),
+  ),
+  classCounts: v.exactOptional(v.array(wholeFrom(0), "a list")),
+  sampled: v.exactOptional(
+    open({
+      units: file,
+      shape: v.array(wholeFrom(0), "a list of lengths"),
+      fields: v.array(word, "a list of fields"),
+      tally: open({ numerator: v.exactOptional(number), denominator: finite }),
+    }),
+  ),
 };
 const contextSchema = open(contextEntries);
 

@@ -4,7 +4,14 @@ import { formatShape, isTensor, sameShape, type Tensor } from "../tensor/index.j
 import { broken } from "./failure.js";
 import { shown } from "./json.js";
 import { encodeNpy } from "./npy.js";
-import { type MetricContext, mapLeaves, type Reported, type StepPart, type StepRecord } from "./step-record.js";
+import {
+  type MetricContext,
+  mapLeaves,
+  type Reported,
+  type StepContext,
+  type StepPart,
+  type StepRecord,
+} from "./step-record.js";
 import { readReferences } from "./step-references.js";
 
 /**
@@ -115,7 +122,7 @@ function jsonOf(record: StepRecord<string>): Record<string, unknown> {
       ...(reported.loss !== null && { loss: jsonNumber(reported.loss) }),
       gradients: reported.gradients,
     },
-    context: { ...context, ...(context.metric && { metric: metricJson(context.metric) }) },
+    context: contextJson(context),
   });
   return {
     format,
@@ -123,6 +130,22 @@ function jsonOf(record: StepRecord<string>): Record<string, unknown> {
     ...(fields && { fields }),
     ...holder(record),
     parts: parts.map((part) => ({ fields: part.fields, ...holder(part) })),
+  };
+}
+
+/** Numbers of a context that JSON lacks stand there as words. */
+function contextJson(context: StepContext<string>) {
+  const { metric, terms, sampled } = context;
+  const numerator = sampled?.tally.numerator;
+  return {
+    ...context,
+    ...(metric && { metric: metricJson(metric) }),
+    ...(terms && {
+      terms: terms.map((term) => (term.value === undefined ? term : { ...term, value: jsonNumber(term.value) })),
+    }),
+    ...(numerator !== undefined && {
+      sampled: { ...sampled, tally: { ...sampled!.tally, numerator: jsonNumber(numerator) } },
+    }),
   };
 }
 
