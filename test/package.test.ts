@@ -12,8 +12,11 @@ const run = (code: string, kind: "module" | "commonjs") =>
   }).trim();
 
 describe("the built package", () => {
-  const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { exports: object };
-  const entries = Object.keys(exports).filter((entry) => entry !== "./package.json");
+  const { exports, files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    exports: object;
+    files: string[];
+  };
+  const entries = Object.keys(exports).filter((entry) => !entry.endsWith(".json"));
 
   it.each(entries)("gives %s to import and to require alike", (entry) => {
     const name = `losswright${entry.slice(1)}`;
@@ -23,5 +26,13 @@ describe("the built package", () => {
     expect(
       run(`const all = require(${JSON.stringify(name)}); ${list}`, "commonjs").replace(",module.exports", ""),
     ).toBe(imported);
+  });
+
+  it("gives the schema of step records, which its files include", () => {
+    const schema = JSON.parse(
+      run('console.log(JSON.stringify(require("losswright/schema/step.schema.json")))', "commonjs"),
+    );
+    expect(schema.$id).toBe("losswright/step-1.schema.json");
+    expect(files).toContain("schema");
   });
 });

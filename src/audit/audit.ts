@@ -1,9 +1,10 @@
 import { type Contract, jsonNumber } from "../contract/index.js";
 import type { StepRecord } from "../io/index.js";
-import { type AuditedStep, openStep } from "./audited-step.js";
+import type { AuditedStep } from "./audited-step.js";
 import { checks } from "./checks/index.js";
 import { contradicts } from "./checks/unexplained.js";
 import type { Finding, Severity } from "./finding.js";
+import { openStep } from "./open-step.js";
 
 /** What an audit found in one record. */
 export interface StepAudit {

@@ -1,12 +1,11 @@
-import type { Contract, ContractInput } from "../contract/index.js";
-import { LosswrightError } from "../errors/index.js";
+import type { Contract } from "../contract/index.js";
+import type { LosswrightError } from "../errors/index.js";
 import type { Reported, StepContext, StepRecord } from "../io/index.js";
-import { type AnyBatch, type Objective, objectiveFrom } from "../losses/index.js";
-import { type Denominator, type Tally, total } from "../tally/index.js";
+import type { AnyBatch, Objective } from "../losses/index.js";
+import type { Tally } from "../tally/index.js";
 import type { Tensor } from "../tensor/index.js";
-import { type Explanation, explain } from "./explain/explain.js";
-import { Gradients } from "./explain/gradients.js";
-import { joinAlongTime, masksOfPieces, splitAlongTime } from "./join.js";
+import type { Explanation } from "./explain/explain.js";
+import type { Gradients } from "./explain/gradients.js";
 
 /** A micro-batch, rank or shard of the step, or the step itself when it was recorded whole. */
 export interface AuditedPart {
@@ -28,19 +27,61 @@ export interface Declared {
   /** Each part's share of the gradient of the value. */
   readonly gradients: readonly Gradients[];
   /** What each part counts. */
-  readonly tallies: readonly Tally[];
+  readonly tallies: readonly Counted[];
+}
+
+/** What a part counts: a tally, or what was kept of one. */
+export type Counted = Tally | CountedPart;
+
+/** The tally of a sampled step, as its recorder counted it. */
+export interface CountedPart {
+  readonly numerator: number;
+  readonly denominator: { readonly value: number; readonly count: number; readonly isEmpty: boolean };
+}
+
+/**
+ * A part as the search for explanations sees it. Pieces of the same rows are the joined rows under masks, a coupled
+ * step is one part.
+ */
+export interface SearchedPart {
+  readonly batch: AnyBatch;
+  /** The part's context, with what the record says for all parts. */
+  readonly context: StepContext;
+  readonly rank: number;
+  /** Reported gradients of the fields that the contract has a gradient for. */
+  readonly reported: Readonly<Record<string, Tensor>>;
+  readonly reportedGradients: Gradients | undefined;
+  /** Of the whole, where the fields are a sample. */
+  readonly denominator?: number;
+  /** The numerator of the units that a sample did not keep, under the contract. */
+  readonly missing?: number;
+  /** A sample's batch with every row of scores beside the label this many positions later. */
+  readonly relabel?: (shift: number) => AnyBatch;
+  /** The rows of a joined batch that each rank owns, where a coupled step was joined. */
+  readonly rowsOfParts?: readonly number[];
 }
 
 /** A record with what its contract gives, and what was reported set against it. */
 export interface AuditedStep {
   readonly record: StepRecord;
   readonly objective: Objective;
+  /** The objective of the searched parts: the contract's, but for a sample, whose labels are shifted already. */
+  readonly searchedObjective: Objective;
   readonly parts: readonly AuditedPart[];
+  /** Undefined where the fields contradict the contract. */
+  readonly searched: readonly SearchedPart[];
+  /** The reported loss of the contract's own term; null where none was recorded. */
+  readonly loss: number | null;
   /** Reported gradients of each part, of the fields that have one; undefined where a part recorded none. */
   readonly reported: readonly Gradients[] | undefined;
+  readonly reportedSquare: number;
   /** Undefined where the fields contradict the contract, with the reason. */
   readonly declared: Declared | undefined;
   readonly contradiction: LosswrightError | undefined;
+  /** How far apart two computations of this loss, and of its gradient, may lie. */
+  readonly tolerance: Tolerance;
+  /** A loss below this is compared as if it were this large: code in this precision does not resolve it. */
+  readonly leastLoss: number;
   /** |declared − reported| / |reported|; in what float32 resolves where the loss is smaller than that. */
   readonly lossError: number;
   /** ‖declared − reported‖ / ‖reported‖ over all gradients, likewise; undefined where none were recorded. */
@@ -49,133 +90,43 @@ export interface AuditedStep {
   readonly explanations: readonly Explanation[];
 }
 
+/** Relative distances within which two numbers are taken for the same. */
+export interface Tolerance {
+  readonly loss: number;
+  readonly gradient: number;
+}
+
 /** How far apart two float32 computations of one loss, and of one gradient, may lie. */
 export const lossTolerance = 2e-5;
 export const gradientTolerance = 2e-3;
 
 /**
- * What float32 code resolves in the loss of a unit and in an entry of its gradient: both are differences of numbers of
- * size one and more. For logits [40, 0, −3] it reports 0 where the truth is 4e−18, and nothing is wrong.
+ * The same for the precision that a step says it was computed in. A loss in half precision is rounded to 11 bits
+ * (bfloat16: 8) once and its terms before; a gradient entry likewise.
  */
-const resolution = 1.2e-7;
-
-/** Whether the reported numbers are those of the contract. */
-export function agrees({ lossError, gradientError }: Pick<AuditedStep, "lossError" | "gradientError">): boolean {
-  return lossError <= lossTolerance && (gradientError === undefined || gradientError <= gradientTolerance);
+export function toleranceOf({ computation }: StepContext): Tolerance {
+  if (computation?.dtype === "float16") return { loss: 2e-3, gradient: 5e-3 };
+  if (computation?.dtype === "bfloat16") return { loss: 1.5e-2, gradient: 2e-2 };
+  return { loss: lossTolerance, gradient: gradientTolerance };
 }
 
 /**
- * Evaluates a record's contract on its fields and looks for what reproduces the reported numbers.
- *
- * @param options - `search: false` leaves explanations empty
- * @throws `unsupported`, `unknown`, `contract`, `option`, `reduction` for a contract this version cannot compute; what
- * the fields contradict is not thrown but held as `contradiction`
+ * What float32 code resolves in the loss of a unit and in an entry of its gradient: both are differences of numbers of
+ * size one and more. For logits [40, 0, −3] it reports 0 where the truth is 4e−18, and nothing is wrong.
  */
-export function openStep(record: StepRecord, { search = true } = {}): AuditedStep {
-  const objective = objectiveFrom(record.intended as unknown as ContractInput);
-  const parts = partsOf(record);
-  const base = { record, objective, parts };
-  const unknown = { reported: undefined, lossError: Number.NaN, gradientError: undefined, explanations: [] };
-  let declared: Declared;
-  try {
-    declared = declare(record, objective, parts);
-  } catch (error) {
-    if (!(error instanceof LosswrightError)) throw error;
-    return { ...base, ...unknown, declared: undefined, contradiction: error };
-  }
-  const reported = comparable(parts, declared);
-  const loss = record.reported.loss;
-  const lossError = loss === null ? 0 : relative(declared.value, loss, resolution / lossTolerance);
-  const { count, denominator } = declared;
-  const resolved = denominator === 0 ? 0 : (resolution * Math.sqrt(count)) / denominator;
-  const gradientError = reported && Gradients.distance(reported, declared.gradients, resolved / gradientTolerance);
-  const step = { ...base, reported, declared, contradiction: undefined, lossError, gradientError, explanations: [] };
-  return search ? { ...step, explanations: explain(step) } : step;
+export const resolution = 1.2e-7;
+
+/** Whether the reported numbers are those of the contract. */
+export function agrees({
+  lossError,
+  gradientError,
+  tolerance,
+}: Pick<AuditedStep, "lossError" | "gradientError" | "tolerance">): boolean {
+  return lossError <= tolerance.loss && (gradientError === undefined || gradientError <= tolerance.gradient);
 }
 
 /** |found − wanted| / |wanted|, or over `least` where that is more; 0 where both are the same, NaN included. */
 export function relative(found: number, wanted: number, least = Number.MIN_VALUE): number {
   if (Object.is(found, wanted) || found === wanted) return 0;
   return Math.abs(found - wanted) / Math.max(Math.abs(wanted), least);
-}
-
-/** The reported gradients that stand beside a declared one. */
-function comparable(parts: readonly AuditedPart[], { gradients }: Declared): readonly Gradients[] | undefined {
-  const reported = parts.map((part, i) => new Gradients(part.reported.gradients).like(gradients[i]!));
-  return reported.some((own) => own.isEmpty) ? undefined : reported;
-}
-
-function partsOf(record: StepRecord): readonly AuditedPart[] {
-  if (!record.parts.length) {
-    return [{ batch: record.fields!, reported: record.reported, context: record.context, rank: 0 }];
-  }
-  // As many ranks as parts, and no part that says its own: each is a rank.
-  const { ranks } = record.context;
-  const unsaid = record.parts.every(({ context }) => context.rank === undefined && context.microBatch === undefined);
-  const each = unsaid && ranks === record.parts.length;
-  return record.parts.map(({ fields, reported, context }, i) => ({
-    batch: fields,
-    reported,
-    context,
-    rank: context.rank ?? (each ? i : 0),
-  }));
-}
-
-function declare(record: StepRecord, objective: Objective, parts: readonly AuditedPart[]): Declared {
-  if (record.context.splitAxis === "sequence" && parts.length > 1) return declareJoined(objective, parts);
-  const tallies = parts.map(({ batch }) => objective.tally(batch));
-  const couples = objective.couples && parts.length > 1;
-  if (couples && !sameKeys(parts)) throw coupledParts(objective);
-  const whole = total(tallies, couples ? { acrossBatches: "independent" } : {});
-  return {
-    contract: objective.contract,
-    value: objective.value(whole),
-    numerator: whole.numerator,
-    denominator: whole.denominator.value,
-    count: whole.denominator.count,
-    gradients: parts.map(({ batch }) => gradientsOf(objective, batch, whole.denominator)),
-    tallies,
-  };
-}
-
-/** Pieces of the same rows: a label's score may lie in the piece before, so the rows are put together first. */
-function declareJoined(objective: Objective, parts: readonly AuditedPart[]): Declared {
-  const batches = parts.map(({ batch }) => batch);
-  const joined = joinAlongTime(batches);
-  const whole = objective.valueAndGradients(joined);
-  const pieces = splitAlongTime(whole.gradients, batches);
-  return {
-    contract: objective.contract,
-    value: whole.value,
-    numerator: whole.numerator,
-    denominator: whole.denominator,
-    count: whole.tally.denominator.count,
-    gradients: pieces.map((piece) => new Gradients(piece)),
-    tallies: masksOfPieces(joined, batches).map((mask) => objective.tally({ ...joined, mask })),
-  };
-}
-
-/** The gradients of a part's share of the value, over the denominator of the whole step. */
-export function gradientsOf(objective: Objective, batch: AnyBatch, denominator: Denominator | number): Gradients {
-  return new Gradients(objective.valueAndGradients(batch, { denominator }).gradients);
-}
-
-/** Whether every part of a coupled objective holds the same gathered rows to be found among. */
-function sameKeys(parts: readonly AuditedPart[]): boolean {
-  const first = parts[0]!.batch.keys as Tensor | undefined;
-  return parts.every(({ batch }) => {
-    const keys = batch.keys as Tensor | undefined;
-    return keys && first && keys.data.length === first.data.length && keys.data.every((x, i) => x === first.data[i]);
-  });
-}
-
-function coupledParts(objective: Objective): LosswrightError {
-  return new LosswrightError({
-    code: "unsupported",
-    where: objective.name,
-    field: "parts",
-    found: "parts that hold different keys",
-    expected: "one batch, or parts that each hold all gathered keys",
-    fix: "record the gathered embeddings: the loss of a row depends on its whole batch.",
-  });
 }

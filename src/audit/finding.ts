@@ -1,4 +1,5 @@
 import type { AuditedStep } from "./audited-step.js";
+import type { Hypothesis } from "./explain/hypothesis.js";
 
 export type Severity = "error" | "warning" | "note";
 
@@ -23,5 +24,7 @@ export interface Finding {
 /** One thing an audit looks for. */
 export interface Check {
   readonly id: string;
+  /** What code with this mistake would have computed, for the search for explanations to try. */
+  hypotheses?(step: Omit<AuditedStep, "explanations">): readonly Hypothesis[];
   inspect(step: AuditedStep): readonly Finding[];
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../test/instruments/random.js";
 import { elementParts, stepOf, tokenParts } from "../../test/instruments/steps.js";
-import { openStep } from "./audited-step.js";
+import { openStep } from "./open-step.js";
 import { comparison } from "./pull.js";
 
 describe("how a recorded gradient pulls", () => {

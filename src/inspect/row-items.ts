@@ -15,13 +15,24 @@ export type RowItem =
 /** A longer run of padding that is left out is one item. */
 const longestPadding = 3;
 
-/** A row as its views walk it. */
-export function itemsOf(batch: TokenBatch, row: number, textOf?: Vocabulary): RowItem[] {
+/** Positions of a row: the first, and one past the last. */
+export interface PositionRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * A row as its views walk it.
+ *
+ * @param range - the positions to walk; all of them without it
+ */
+export function itemsOf(batch: TokenBatch, row: number, textOf?: Vocabulary, range?: PositionRange): RowItem[] {
+  const { from, to } = range ?? { from: 0, to: batch.length };
   const items: RowItem[] = [];
   let segment: number | null = null;
   let isOther = true;
-  for (let at = 0; at < batch.length; ) {
-    const run = paddingFrom(batch, row, at);
+  for (let at = from; at < to; ) {
+    const run = Math.min(paddingFrom(batch, row, at), to - at);
     const own = batch.segments?.[row * batch.length + at] ?? null;
     if (run === 0 && own !== null && own !== segment) {
       segment = own;

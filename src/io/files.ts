@@ -78,6 +78,8 @@ export async function readStep(path: string): Promise<StepRecord> {
   mapLeaves(references, (name, { path: field }) => wanted.push({ where, field, name }));
   const tensors = new Map<string, Tensor>();
   for (const asked of wanted) {
+    // A file that many places name is read once: a record may name one of gigabytes a million times.
+    if (tensors.has(asked.name)) continue;
     const inside = await insideOf(directory, asked);
     tensors.set(asked.name, await readTensor(inside, `${where}/${asked.name}`, asked));
   }
@@ -209,6 +211,8 @@ const problems = new Map([
   ["EACCES", "no right to it"],
   ["EPERM", "no right to it"],
   ["ELOOP", "symbolic links in a circle"],
+  ["ENAMETOOLONG", "a name longer than the system takes (ENAMETOOLONG)"],
+  ["ENXIO", "a socket or device in the way"],
   ["ENOSPC", "no space left on the disk"],
 ]);
 

@@ -1,5 +1,7 @@
 /** Files as values: bytes in, tensors and step records out. Nothing here touches a disk; `files.js` does. */
 export { encodeNpy, parseNpy } from "./npy.js";
+export { encodeNpz, parseNpz } from "./npz.js";
+export { encodeSafetensors, parseSafetensors, safetensorsMetadata } from "./safetensors.js";
 export { encodeStep, parseStep } from "./step.js";
 export type {
   AlignmentContext,
@@ -16,3 +18,14 @@ export type {
   StepPart,
   StepRecord,
 } from "./step-record.js";
+export {
+  decodeRows,
+  parseTensorFile,
+  type RowsLayout,
+  rowsHeadLength,
+  rowsLayout,
+  type TensorFileFormat,
+  type TensorFileOptions,
+  tensorFileFormat,
+  tensorNames,
+} from "./tensor-file.js";

@@ -9,11 +9,12 @@ import {
   placeOf,
   sizeOf,
   type Tensor,
+  type TensorData,
   view,
 } from "../tensor/index.js";
 import { allocating, broken } from "./failure.js";
 
-const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
+export const magic: readonly number[] = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 
 /** No header of plain numbers comes near this; the bound keeps a hostile length from becoming a string of gigabytes. */
 const longestHeader = 1 << 20;
@@ -46,14 +47,25 @@ const nativeOrder = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? "<" :
  * impossible dimensions
  */
 export function parseNpy(bytes: Uint8Array, name = "npy"): Tensor {
-  const layout = readLayout(bytes, bytes.length, name);
+  return tensorOf(bytes, readLayout(bytes, bytes.length, name), name);
+}
+
+/**
+ * The tensor that lies in `bytes` as a layout says; it shares their buffer where it can. The other formats read their
+ * elements through it too.
+ *
+ * @param firstRow - what the first place on axis 0 is called, where `bytes` hold later rows of a tensor
+ * @throws `file` for a value outside its dtype
+ */
+export function tensorOf(bytes: Uint8Array, layout: Layout, where: string, firstRow = 0): Tensor {
   const { shape, fortranOrder } = layout;
   const refuse: Refuse = (at, found, expected, fix) => {
     const index = fortranOrder ? placeOf(at, shape.toReversed()).reverse() : placeOf(at, shape);
+    if (firstRow > 0) index[0]! += firstRow;
     const place = `${found} at ${formatShape(index)}`;
-    throw new LosswrightError({ code: "file", where: name, field: "data", found: place, expected, fix, index });
+    throw new LosswrightError({ code: "file", where, field: "data", found: place, expected, fix, index });
   };
-  return allocating(name, () => {
+  return allocating(where, () => {
     const { dtype, data } = layout.decode(nativeBytes(bytes, layout), refuse);
     return view(fortranOrder ? rowMajor(dtype, data, shape) : data, shape, "unlabeled", dtype);
   });
@@ -69,10 +81,27 @@ export function parseNpy(bytes: Uint8Array, name = "npy"): Tensor {
  * is neither 0 nor 1
  */
 export function encodeNpy(tensor: Tensor, name = "npy"): Uint8Array {
+  checkWhole(tensor, name);
+  const head = encodeHeader(tensor.dtype, tensor.shape);
+  return allocating(name, () => {
+    const raw = littleEndian(tensor.data);
+    const out = new Uint8Array(head.length + raw.length);
+    out.set(head);
+    out.set(raw, head.length);
+    return out;
+  });
+}
+
+/**
+ * Makes sure that a value is a tensor whose parts agree: whoever writes one checks it so.
+ *
+ * @throws what {@link encodeNpy} throws
+ */
+export function checkWhole(tensor: Tensor, where: string): void {
   if (!isTensor(tensor)) {
     throw new LosswrightError({
       code: "argument",
-      where: name,
+      where,
       field: "tensor",
       found: typeof tensor,
       expected: "a tensor",
@@ -83,7 +112,7 @@ export function encodeNpy(tensor: Tensor, name = "npy"): Uint8Array {
   if (sizeOf(shape) !== data.length) {
     throw new LosswrightError({
       code: "shape",
-      where: name,
+      where,
       field: "tensor",
       found: `${data.length} numbers under the shape ${formatShape(shape)}`,
       expected: `${sizeOf(shape)} numbers`,
@@ -93,17 +122,35 @@ export function encodeNpy(tensor: Tensor, name = "npy"): Uint8Array {
   if (dtype === "bool") {
     firstOtherThanBoolean(data as Uint8Array, (at, found, expected, fix) => {
       const index = placeOf(at, shape);
-      throw new LosswrightError({ code: "value", where: name, field: "tensor", found, expected, fix, index });
+      throw new LosswrightError({ code: "value", where, field: "tensor", found, expected, fix, index });
     });
   }
-  const head = encodeHeader(dtype, shape);
-  const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return allocating(name, () => {
-    const out = new Uint8Array(head.length + raw.length);
-    out.set(head);
-    out.set(nativeOrder === "<" ? raw : swapped(raw, data.BYTES_PER_ELEMENT), head.length);
-    return out;
+}
+
+/**
+ * The tensors of an archive that is to be written, with their names.
+ *
+ * @throws `argument` for what is no map from names
+ */
+export function namedTensors(tensors: ReadonlyMap<string, Tensor>, where: string): [name: string, Tensor][] {
+  const isMap = Object.prototype.toString.call(tensors) === "[object Map]";
+  const entries = isMap ? [...tensors] : [];
+  const odd = entries.find(([name]) => typeof name !== "string");
+  if (isMap && !odd) return entries;
+  throw new LosswrightError({
+    code: "argument",
+    where,
+    field: "tensors",
+    found: odd ? `a name that is a ${typeof odd[0]}` : tensors === null ? "null" : typeof tensors,
+    expected: "a Map from names to tensors",
+    fix: "pass new Map(Object.entries({ name: tensor })).",
   });
+}
+
+/** The bytes of numbers, each little-endian; a view of them where the machine is. */
+export function littleEndian(data: TensorData | Uint16Array): Uint8Array {
+  const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return nativeOrder === "<" ? raw : swapped(raw, data.BYTES_PER_ELEMENT);
 }
 
 // ---- elements ----
@@ -114,14 +161,14 @@ type Refuse = (at: number, found: string, expected: string, fix: string) => neve
 type Decoded = { [D in Dtype]: { dtype: D; data: DataOfDtype[D] } }[Dtype];
 
 /** Elements of one NumPy type, aligned and in the machine's byte order, as elements of a tensor. */
-type Decode = (raw: Uint8Array, refuse: Refuse) => Decoded;
+export type Decode = (raw: Uint8Array, refuse: Refuse) => Decoded;
 
 interface ArrayOver<A> {
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): A;
   readonly BYTES_PER_ELEMENT: number;
 }
 
-function over<A>(type: ArrayOver<A>, { buffer, byteOffset, byteLength }: Uint8Array): A {
+export function over<A>(type: ArrayOver<A>, { buffer, byteOffset, byteLength }: Uint8Array): A {
   return new type(buffer, byteOffset, byteLength / type.BYTES_PER_ELEMENT);
 }
 
@@ -221,15 +268,20 @@ function rowMajor<D extends Dtype>(dtype: D, data: DataOfDtype[D], shape: readon
 
 // ---- header ----
 
-/** Where the numbers of a file lie and what they are; lengths in bytes. */
-interface Layout {
-  offset: number;
-  length: number;
+/** What the elements of a file are. */
+export interface Elements {
+  /** Bytes an element. */
   itemSize: number;
   /** Whether the bytes of an element stand in the order that is not the machine's. */
   foreign: boolean;
   decode: Decode;
-  shape: number[];
+}
+
+/** Where the numbers of a file lie and what they are; lengths in bytes. */
+export interface Layout extends Elements {
+  offset: number;
+  length: number;
+  shape: readonly number[];
   fortranOrder: boolean;
 }
 
@@ -241,7 +293,7 @@ interface Layout {
  * @param size - bytes in the file
  * @throws what {@link parseNpy} throws, but for the values
  */
-export function readLayout(head: Uint8Array, size: number, where: string): Layout {
+export function readLayout(head: Uint8Array, size: number, where: string): Layout & { descr: string } {
   const { text, offset } = headerText(head, size, where);
   const { descr, fortranOrder, shape } = parseHeader(text, where);
   const { decode, itemSize, foreign } = elementOf(descr, where);
@@ -254,7 +306,7 @@ export function readLayout(head: Uint8Array, size: number, where: string): Layou
   if (size - offset > length) {
     throw broken(where, "data", found, expected, "save one array a file, with nothing behind it.");
   }
-  return { offset, length, itemSize, foreign, decode, shape, fortranOrder };
+  return { offset, length, itemSize, foreign, decode, shape, fortranOrder, descr };
 }
 
 function headerText(head: Uint8Array, size: number, where: string): { text: string; offset: number } {
@@ -416,12 +468,13 @@ function possible(lengths: number[], where: string): number[] {
 }
 
 /** A shape as a message quotes it: a hostile file may declare any number of axes. */
-function shownShape(shape: readonly number[]): string {
+export function shownShape(shape: readonly number[]): string {
   const first = formatShape(shape.slice(0, 8));
   return shape.length > 8 ? `${first} and ${shape.length - 8} axes more` : first;
 }
 
-function elementOf(descr: string, where: string): Pick<Layout, "decode" | "itemSize" | "foreign"> {
+/** @throws `dtype` for a NumPy `descr` of anything but plain numbers */
+export function elementOf(descr: string, where: string): Elements {
   const [order, element] = [descr.slice(0, 1), descr.slice(1)];
   const decode = decoders.get(element);
   const itemSize = Number(element.slice(1));

@@ -4,6 +4,7 @@ import { formatShape, isTensor, sameShape, type Tensor } from "../tensor/index.j
 import { broken } from "./failure.js";
 import { shown } from "./json.js";
 import { encodeNpy } from "./npy.js";
+import { checkContexts } from "./step-consistency.js";
 import {
   type MetricContext,
   mapLeaves,
@@ -21,9 +22,10 @@ import { readReferences } from "./step-references.js";
  * @param load - gives the tensor of a file of the record; what it throws passes through
  * @param name - what errors call the record
  * @throws `file` for what is no such record: malformed or too deeply nested JSON, wrong kinds, missing entries, neither
- * or both of fields and parts, a file name that leads outside; `unknown` for a key of the record, a part
- * or what they report that the format does not have, and for a gradient of no field; `shape` for a gradient of another
- * shape than its field; `dtype` for a gradient of whole numbers
+ * or both of fields and parts, a file name that leads outside, terms without exactly one that is intended; `unknown`
+ * for a key of the record, a part or what they report that the format does not have, and for a gradient or an entry of
+ * the context that belongs to no field; `shape` for a gradient, an output, or the origin of rows of another shape than
+ * its field; `dtype` for a gradient of whole numbers; `value` for places of units that are not ascending or outside
  */
 export function parseStep(json: unknown, load: (file: string) => Tensor, name: string): StepRecord {
   return resolveStep(readReferences(json, name), load);
@@ -43,6 +45,7 @@ export function encodeStep(record: StepRecord): { json: string; files: Map<strin
     return file;
   });
   checkGradients(record);
+  checkContexts(record);
   const json = jsonOf(references);
   readReferences(json, record.name);
   return { json: `${JSON.stringify(json, null, 1)}\n`, files };
@@ -51,7 +54,7 @@ export function encodeStep(record: StepRecord): { json: string; files: Map<strin
 /**
  * The record with the tensors of its files.
  *
- * @throws `file` where `load` gives no tensor, and what {@link parseStep} throws for gradients
+ * @throws `file` where `load` gives no tensor, and what {@link parseStep} throws for tensors that do not fit each other
  */
 export function resolveStep(references: StepRecord<string>, load: (file: string) => Tensor): StepRecord {
   const record = mapLeaves(references, (file, { path }) => {
@@ -61,6 +64,7 @@ export function resolveStep(references: StepRecord<string>, load: (file: string)
     throw broken(references.name, path, found, "a tensor", `give the tensor of ${shown(file)}.`);
   });
   checkGradients(record);
+  checkContexts(record);
   return record;
 }
 

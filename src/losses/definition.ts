@@ -45,6 +45,8 @@ export interface FieldSpec {
   readonly layouts?: { readonly option: string; readonly shapes: Readonly<Record<string, readonly string[]>> };
   /** A second shape it may have, told apart from the first by its number of axes. */
   readonly orShape?: readonly string[];
+  /** How many views of each example its rows hold, one view after the other; one without it. */
+  readonly views?: number;
   /** A scalar that an option of the same name gives, unless that option is `"field"`. */
   readonly scalarOption?: boolean;
 }

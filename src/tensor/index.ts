@@ -1,5 +1,12 @@
 export { logSoftmax, sigmoid, softmax } from "./activations.js";
-export { decodeFloat16 } from "./half.js";
+export {
+  decodeBfloat16,
+  decodeFloat16,
+  encodeBfloat16,
+  encodeFloat16,
+  roundToBfloat16,
+  roundToFloat16,
+} from "./half.js";
 export { formatShape, placeOf, sameShape, sizeOf } from "./shape.js";
 export {
   type DataOfDtype,

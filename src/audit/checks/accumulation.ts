@@ -1,7 +1,8 @@
 import type { AuditedStep } from "../audited-step.js";
 import type { Check } from "../finding.js";
 import { partWord } from "../words.js";
-import { aboutAggregation, explanationAbout } from "./aggregation.js";
+import { aboutAggregation } from "./aggregation.js";
+import { explanationAbout } from "./explained.js";
 
 /**
  * Micro-batches put together otherwise than as one numerator over one denominator.

@@ -1,16 +1,9 @@
 import type { AuditedStep } from "../audited-step.js";
-import { agrees, lossTolerance } from "../audited-step.js";
 import type { Explanation } from "../explain/explain.js";
 import type { Evidence, Finding } from "../finding.js";
 import { short } from "../numbers.js";
 import { comparison } from "../pull.js";
 import { unitWord } from "../words.js";
-
-/** The explanation behind a step whose numbers are not those of its contract, when it is about the given thing. */
-export function explanationAbout(step: AuditedStep, about: Explanation["about"]): Explanation | undefined {
-  const [first] = step.explanations;
-  return !agrees(step) && first?.fits && first.about === about ? first : undefined;
-}
 
 /**
  * The finding for parts put together otherwise than as one numerator over one denominator: what was reported, which
@@ -37,8 +30,10 @@ export function aboutAggregation(
 }
 
 /** The reported number spelled out: "0.5496 = (1.1589 + 0.4590) / 2: a mean of means." */
-function arithmetic({ record, parts }: AuditedStep, { aggregation, sums }: Explanation): string {
-  const { loss } = record.reported;
+function arithmetic({ loss, parts }: AuditedStep, { aggregation, sums, transform, words }: Explanation): string {
+  const scale = transform.at(-1);
+  if (scale?.apply === "scaleLoss") return `Loss and gradient are ${words}.`;
+  if (scale?.apply === "scaleGradient") return `The gradient, not the loss, is ${words}.`;
   const means = sums.map(({ numerator, denominator }) => (denominator === 0 ? 0 : numerator / denominator));
   const spelled = (numbers: readonly number[]) =>
     numbers.length <= 8 ? numbers.map(short).join(" + ") : `${short(numbers[0]!)} + … ${numbers.length} in all`;
@@ -79,18 +74,16 @@ function loggedOnly(check: string, step: AuditedStep, explanation: Explanation):
 }
 
 /** "84.4968 / 219 = 0.3858, but 0.5496 was reported". */
-export function mismatch({ declared, record, lossError }: AuditedStep): string {
+export function mismatch({ declared, loss, lossError, tolerance }: AuditedStep): string {
   const { numerator, denominator, value } = declared!;
   const own = `${short(numerator)} / ${short(denominator)} = ${short(value)}`;
-  const { loss } = record.reported;
   if (loss === null) return `${own}; no loss was reported, and the gradient is not that of this one.`;
-  if (lossError <= lossTolerance) return `${own} was reported, but the gradient is not that of this loss.`;
+  if (lossError <= tolerance.loss) return `${own} was reported, but the gradient is not that of this loss.`;
   return `${own}, but ${short(loss)} was reported.`;
 }
 
 /** "It reproduces loss and gradient to 2e-7. 0.5496 is 42 % too high." */
-export function reproduction({ declared, record }: AuditedStep, { relativeError, gradientError }: Explanation): string {
-  const { loss } = record.reported;
+export function reproduction({ declared, loss }: AuditedStep, { relativeError, gradientError }: Explanation): string {
   const error = Math.max(relativeError, gradientError ?? 0);
   const what =
     loss === null
@@ -115,7 +108,7 @@ export function evidenceOf(step: AuditedStep, explanation: Explanation): Evidenc
   const { factors, lengthRatio, degrees } = comparison(step);
   return {
     declared: value,
-    reported: step.record.reported.loss ?? "not recorded",
+    reported: step.loss ?? "not recorded",
     numerator,
     denominator,
     relativeError: explanation.relativeError,

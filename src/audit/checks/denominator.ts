@@ -2,7 +2,8 @@ import type { LosswrightError } from "../../errors/index.js";
 import { describeReduction } from "../../losses/index.js";
 import type { Check, Finding } from "../finding.js";
 import { partWord, unitWord } from "../words.js";
-import { evidenceOf, explanationAbout, harmOf, mismatch, reproduction } from "./aggregation.js";
+import { evidenceOf, harmOf, mismatch, reproduction } from "./aggregation.js";
+import { explanationAbout } from "./explained.js";
 
 /**
  * A sum of losses divided by something else than the contract's denominator: the count where weights should divide,
@@ -23,7 +24,7 @@ export const denominator: Check = {
         check: "denominator",
         severity: "error",
         message: mismatch(step),
-        why: `The reported ${step.record.reported.loss === null ? "gradient" : "loss"} divides by something else: ${explanation.words}${parts}. ${reproduction(step, explanation)}`,
+        why: `The reported ${step.loss === null ? "gradient" : "loss"} divides by something else: ${explanation.words}${parts}. ${reproduction(step, explanation)}`,
         harm: harmOf(step, partWord(step), unitWord(step)),
         evidence: { ...evidenceOf(step, explanation), divisor: explanation.words },
         fix: `divide as the contract says (${describeReduction(objective.definition.unit, objective.reduction)}), or declare what is meant: reduction ${JSON.stringify(explanation.contract.reduction)}.`,

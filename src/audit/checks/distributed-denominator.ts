@@ -1,5 +1,6 @@
 import type { Check } from "../finding.js";
-import { aboutAggregation, explanationAbout } from "./aggregation.js";
+import { aboutAggregation } from "./aggregation.js";
+import { explanationAbout } from "./explained.js";
 
 /**
  * Ranks that divide by what they count themselves, before an engine averages over ranks.

@@ -1,4 +1,4 @@
-import { type AuditedStep, agrees, lossTolerance } from "../audited-step.js";
+import { type AuditedStep, agrees } from "../audited-step.js";
 import type { Check, Finding } from "../finding.js";
 import { short } from "../numbers.js";
 import { comparison } from "../pull.js";
@@ -35,8 +35,8 @@ export const unexplained: Check = {
 };
 
 function isUnexplained(step: AuditedStep): boolean {
-  const { declared, record, explanations } = step;
-  const finite = declared && Number.isFinite(declared.value) && Number.isFinite(record.reported.loss ?? 0);
+  const { declared, loss, explanations } = step;
+  const finite = declared && Number.isFinite(declared.value) && Number.isFinite(loss ?? 0);
   return Boolean(finite) && !hasBrokenGradients(step) && !agrees(step) && !explanations[0]?.fits;
 }
 
@@ -45,8 +45,8 @@ function isHalfPrecise({ lossError, gradientError = 0 }: AuditedStep): boolean {
 }
 
 /** Whether a record holds no number that could be compared. */
-export function nothingReported({ record, reported }: AuditedStep): boolean {
-  return record.reported.loss === null && !reported;
+export function nothingReported({ loss, reported }: AuditedStep): boolean {
+  return loss === null && !reported;
 }
 
 function note(message: string, fix: string, evidence: Finding["evidence"] = {}): Finding {
@@ -63,14 +63,13 @@ function halfPrecise({ lossError, gradientError = 0 }: AuditedStep): Finding {
 }
 
 function nearest(step: AuditedStep): Finding {
-  const { declared, record, explanations, lossError, gradientError } = step;
+  const { declared, loss, explanations, lossError, gradientError, tolerance } = step;
   const [best] = explanations;
   const near = best
     ? ` Nearest: ${best.words}, ${best.aggregation}, off by ${Math.max(best.relativeError, best.gradientError ?? 0).toPrecision(2)}.`
     : "";
-  const { loss } = record.reported;
   const gives = `The contract gives ${short(declared!.value)}`;
-  const lossAgrees = loss !== null && lossError <= lossTolerance;
+  const lossAgrees = loss !== null && lossError <= tolerance.loss;
   const what = lossAgrees
     ? `${gives}, as reported, but the gradient is another one: ${gradientInWords(step)}`
     : loss === null

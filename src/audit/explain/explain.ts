@@ -1,26 +1,38 @@
-import { type Contract, canonicalText, type Json, type Reduction } from "../../contract/index.js";
+import { type Contract, type ContractInput, canonicalText, type Json, type Reduction } from "../../contract/index.js";
+import { LosswrightError } from "../../errors/index.js";
 import { type Objective, objectiveFrom } from "../../losses/index.js";
-import type { AuditedPart, AuditedStep } from "../audited-step.js";
-import { agrees, gradientTolerance, lossTolerance, relative } from "../audited-step.js";
+import type { AuditedStep, SearchedPart } from "../audited-step.js";
+import { agrees, relative } from "../audited-step.js";
 import { type Aggregated, type Aggregation, aggregations, type PartSums } from "./aggregations.js";
+import { nameOfFactor } from "./factors.js";
 import { Gradients } from "./gradients.js";
+import type { Hypothesis, Transform } from "./hypothesis.js";
 import { reductionCandidates, underReduction } from "./reductions.js";
+import { rowLoss } from "./row-losses.js";
+import { transformed } from "./transform.js";
+import { withoutGather } from "./without-gather.js";
 
 /** A contract and a way of putting parts together that gives the reported numbers, or comes nearest to them. */
 export interface Explanation {
   readonly contract: Contract;
   /** `"whole"`, `"mean of means"`, `"rank mean"`, … */
   readonly aggregation: string;
-  /** Changes to the fields before the loss; none in this version's search. */
-  readonly transform: readonly Json[];
+  /** Changes to fields, loss or gradient, in the order in which they act. */
+  readonly transform: readonly Transform[];
   readonly relativeError: number;
   readonly gradientError: number | undefined;
   /** Whether loss and gradient are reproduced within the tolerances. */
   readonly fits: boolean;
-  /** Whose mistake it is: nobody's, that of the reduction, of the parts, of the ranks. */
-  readonly about: "none" | "reduction" | "parts" | "ranks";
+  /** Whose mistake it is: that of the reduction, of the parts, of the ranks, of a check by its id; nobody's. */
+  readonly about: string;
+  /** The check behind the hypothesis, where the parts are put together otherwise as well. */
+  readonly also: string | undefined;
   /** What divides, in words. */
   readonly words: string;
+  /** What was computed instead, in words; empty for the contract's own mathematics. */
+  readonly instead: string;
+  /** Changes against the declared contract: 0 for the contract itself. */
+  readonly cost: number;
   /** What multiplies the gradient of each part's numerator. */
   readonly factors: readonly number[];
   /** The numerator and denominator of each part under this contract. */
@@ -29,32 +41,37 @@ export interface Explanation {
 
 type Unexplained = Omit<AuditedStep, "explanations">;
 
+const declaredWords = "the declared denominator";
+
+/** The contract's own mathematics, whatever divides it. */
+const asDeclared: Hypothesis = { about: "none", words: "", cost: 0 };
+
 /**
- * The contracts and aggregations that reproduce reported loss and gradient, simplest first; where none does, the
- * nearest one alone.
+ * The contracts, transforms and aggregations that reproduce reported loss and gradient, simplest first; where none
+ * does, the nearest one alone.
  *
- * The gradient of every candidate is a multiple of one of few gradients of numerators, part by part, so each of those
- * is computed once and a candidate costs a handful of dot products already at hand.
+ * One pass over the batch gives the numerators of a hypothesis, the gradients of them, and their products with what was
+ * reported; every reduction and aggregation is then a few multiplications on those.
+ *
+ * @param hypotheses - what to try beside reductions and aggregations; asked for only when these do not fit
  */
-export function explain(step: Unexplained): readonly Explanation[] {
-  const { declared, objective, record } = step;
+export function explain(step: Unexplained, hypotheses: () => readonly Hypothesis[]): readonly Explanation[] {
+  const { declared, record } = step;
   const loss = record.reported.loss;
-  if (!declared || !Number.isFinite(declared.value)) return [];
+  if (!declared) return [];
   // Loss or gradient alone can be explained too; with neither there is nothing to explain.
-  if (loss === null ? !step.reported : !Number.isFinite(loss)) return [];
+  if (loss === null ? !step.reported : !Number.isFinite(step.loss ?? 0)) return [];
   if (step.reported && !step.reported.every((gradients) => gradients.isFinite)) return [];
-  // Pieces of rows or of a coupled batch are not tallies of their own: only the whole can be set against the report.
-  if (record.context.splitAxis === "sequence" && step.parts.length > 1) return [];
-  const search = new Search(step, loss);
-  const mine = canonicalText(objective.reduction as unknown as Json);
-  search.tryAll(objective.reduction, "the declared denominator", "none");
-  // Numbers that are the contract's own need no other explanation, and the search costs a pass for each average.
-  if (agrees(step) && search.explained) return search.results();
-  const batches = step.parts.map(({ batch }) => batch);
-  for (const { reduction, words } of reductionCandidates(objective, batches, declared.denominator)) {
-    if (canonicalText(reduction as unknown as Json) !== mine) search.tryAll(reduction, words, "reduction");
+  const search = new Search(step);
+  if (Number.isFinite(declared.value)) {
+    search.tryDeclared();
+    // Numbers that are the contract's own need no other explanation.
+    if (agrees(step) && search.explained) return search.results();
+    search.tryReductions();
+    if (search.explained) return search.results();
   }
-  search.tryApart(objective.reduction);
+  for (const hypothesis of hypotheses()) search.tryHypothesis(hypothesis);
+  if (Number.isFinite(declared.value)) search.tryFactor();
   return search.results();
 }
 
@@ -66,53 +83,64 @@ interface Base {
   readonly squares: readonly number[] | undefined;
 }
 
+/** A hypothesis on the parts of a step: its objective, and the parts as it has them. */
+interface Case {
+  readonly hypothesis: Hypothesis;
+  readonly objective: Objective;
+  readonly parts: readonly SearchedPart[];
+  readonly bases: Map<string, Base>;
+}
+
 class Search {
   private readonly found: Explanation[] = [];
-  private readonly bases = new Map<string, Base>();
   private readonly step: Unexplained;
   /** Null where none was recorded: the gradient alone decides. */
   private readonly loss: number | null;
   private readonly reportedSquare: number;
+  private readonly own: Case;
   private readonly declaredSums: readonly PartSums[];
 
-  constructor(step: Unexplained, loss: number | null) {
+  constructor(step: Unexplained) {
     this.step = step;
-    this.loss = loss;
-    this.declaredSums = this.sumsOf(step.objective.reduction).sums;
-    this.reportedSquare = step.reported?.reduce((sum, gradients) => sum + gradients.dot(gradients), 0) ?? 0;
+    this.loss = step.loss;
+    this.reportedSquare = step.reportedSquare;
+    this.own = { hypothesis: asDeclared, objective: step.searchedObjective, parts: step.searched, bases: new Map() };
+    this.declaredSums = this.sumsOf(this.own, step.searchedObjective.reduction).sums;
   }
 
-  /** Tries a reduction under every aggregation; a constant divides the whole alone. */
-  tryAll(reduction: Reduction, words: string, about: "none" | "reduction"): void {
-    const { sums, base } = this.sumsOf(reduction);
-    for (const aggregation of aggregations(sums)) {
-      if (typeof reduction.divideBy === "object" && aggregation.about !== "none") continue;
-      const aboutParts = about === "reduction" && this.isHarmless(aggregation) ? "none" : aggregation.about;
-      this.judge(reduction, words, about, aggregation.name, aboutParts, sums, aggregation.apply(sums), base);
+  /** The contract's own mathematics and denominator, under every aggregation. */
+  tryDeclared(): void {
+    this.tryAll(this.own, this.own.objective.reduction, declaredWords, "none");
+  }
+
+  /** The contract's own mathematics over other denominators. */
+  tryReductions(): void {
+    this.tryCandidates(this.own);
+    this.tryApart(this.own);
+  }
+
+  /** The contract's own mathematics times a factor that is solved for. */
+  tryFactor(): void {
+    this.tryScaled(this.own);
+  }
+
+  /** Another mathematics: over the declared denominator and, where its gradient points the right way, over others. */
+  tryHypothesis(hypothesis: Hypothesis): void {
+    const opened = this.open(hypothesis);
+    if (!opened) return;
+    const before = this.fitting.length;
+    try {
+      this.tryAll(opened, opened.objective.reduction, declaredWords, "none");
+      if (this.fitting.length > before) return;
+      // Two mistakes at once are believed only where a gradient speaks for both.
+      if (!this.step.reported) return;
+      this.tryCandidates(opened);
+      this.tryApart(opened);
+      if (this.fitting.length === before) this.tryScaled(opened);
+    } catch (error) {
+      // A hypothesis that the fields contradict is none.
+      if (!(error instanceof LosswrightError)) throw error;
     }
-  }
-
-  /** Tries one aggregation for the loss and another for the gradient: a number logged otherwise than it is trained. */
-  tryApart(reduction: Reduction): void {
-    const { sums, base } = this.sumsOf(reduction);
-    if (this.loss === null || !base.along || this.found.some(({ fits }) => fits)) return;
-    const each = aggregations(sums).map((aggregation) => ({ aggregation, result: aggregation.apply(sums) }));
-    const byLoss = each.find(({ result }) => this.lossError(result.loss) <= lossTolerance);
-    const byGradient = each.find(({ result }) => this.gradientError(result.factors, base)! <= gradientTolerance);
-    if (!byLoss || !byGradient) return;
-    const name = `${byLoss.aggregation.name} (loss), ${byGradient.aggregation.name} (gradient)`;
-    const wrong = [byGradient, byLoss].find(({ aggregation }) => aggregation.about !== "none");
-    const both = { loss: byLoss.result.loss, factors: byGradient.result.factors };
-    this.judge(
-      reduction,
-      "the declared denominator",
-      "none",
-      name,
-      wrong?.aggregation.about ?? "none",
-      sums,
-      both,
-      base,
-    );
   }
 
   /** Whether something tried so far fits. */
@@ -120,10 +148,11 @@ class Search {
     return this.found.some(({ fits }) => fits);
   }
 
-  /** What fits, in the order tried; the nearest alone when nothing does. */
+  /** What fits, simplest first; the nearest alone when nothing does. */
   results(): readonly Explanation[] {
-    const fitting = this.found.filter(({ fits }) => fits);
-    if (fitting.length) return fitting;
+    const fitting = this.fitting;
+    // A sort of the engine is stable: what is as simple stays in the order tried.
+    if (fitting.length) return fitting.sort((a, b) => a.cost - b.cost);
     const error = ({ relativeError, gradientError = 0 }: Explanation) => Math.max(relativeError, gradientError);
     const nearest = this.found.reduce<Explanation | undefined>(
       (best, next) => (best && error(best) <= error(next) ? best : next),
@@ -132,58 +161,174 @@ class Search {
     return nearest ? [nearest] : [];
   }
 
+  /** Whether only some units were kept: then other mathematics has no loss of the whole to compare. */
+  private get isSample(): boolean {
+    return this.step.searched.some(({ denominator }) => denominator !== undefined);
+  }
+
+  private get fitting(): Explanation[] {
+    return this.found.filter(({ fits }) => fits);
+  }
+
+  private open(hypothesis: Hypothesis): Case | undefined {
+    const { step } = this;
+    try {
+      const contract = hypothesis.contract ?? (step.searchedObjective.contract as unknown as ContractInput);
+      const objective = objectiveFrom(contract);
+      return { hypothesis, objective, parts: step.searched, bases: new Map() };
+    } catch (error) {
+      if (!(error instanceof LosswrightError)) throw error;
+      return undefined;
+    }
+  }
+
+  private tryCandidates(opened: Case): void {
+    const { declared } = this.step;
+    const mine = canonicalText(opened.objective.reduction as unknown as Json);
+    const batches = opened.parts.map(({ batch }) => batch);
+    // A sample does not know what else its step could be divided by.
+    if (opened.parts.some(({ denominator }) => denominator !== undefined)) return;
+    const counted = declared!.denominator;
+    const others = opened === this.own ? {} : { counted };
+    for (const { reduction, words } of reductionCandidates(opened.objective, batches, {
+      declared: counted,
+      ...others,
+    })) {
+      if (canonicalText(reduction as unknown as Json) !== mine) this.tryAll(opened, reduction, words, "reduction");
+    }
+  }
+
+  /** Tries a reduction under every aggregation; a constant divides the whole alone. */
+  private tryAll(opened: Case, reduction: Reduction, words: string, about: "none" | "reduction"): void {
+    const { sums, base } = this.sumsOf(opened, reduction);
+    for (const aggregation of aggregations(sums)) {
+      if (typeof reduction.divideBy === "object" && aggregation.about !== "none") continue;
+      const harmless = about === "reduction" && this.isHarmless(aggregation);
+      const aboutParts = harmless ? "none" : aggregation.about;
+      this.judge(
+        opened,
+        { reduction, words, about, aggregation: aggregation.name, aboutParts, sums, base },
+        aggregation.apply(sums),
+      );
+    }
+  }
+
+  /** Tries one aggregation for the loss and another for the gradient: a number logged otherwise than it is trained. */
+  private tryApart(opened: Case): void {
+    const { reduction } = opened.objective;
+    const { sums, base } = this.sumsOf(opened, reduction);
+    if (this.loss === null || !base.along || this.explained) return;
+    const { tolerance } = this.step;
+    const each = aggregations(sums).map((aggregation) => ({ aggregation, result: aggregation.apply(sums) }));
+    const byLoss = each.find(({ result }) => this.lossError(result.loss) <= tolerance.loss);
+    const byGradient = each.find(({ result }) => this.gradientError(result.factors, base)! <= tolerance.gradient);
+    if (!byLoss || !byGradient) return;
+    const aggregation = `${byLoss.aggregation.name} (loss), ${byGradient.aggregation.name} (gradient)`;
+    const wrong = [byGradient, byLoss].find(({ aggregation: { about } }) => about !== "none");
+    const both = { loss: byLoss.result.loss, factors: byGradient.result.factors };
+    const aboutParts = wrong?.aggregation.about ?? "none";
+    this.judge(opened, { reduction, words: declaredWords, about: "none", aggregation, aboutParts, sums, base }, both);
+  }
+
+  /** Tries one factor on loss and gradient, or on the gradient alone, solved for. */
+  private tryScaled(opened: Case): void {
+    const { reduction } = opened.objective;
+    const { sums, base } = this.sumsOf(opened, reduction);
+    const [right] = aggregations(sums);
+    const { loss, factors } = right!.apply(sums);
+    const lossFactor = this.loss === null || loss === 0 ? undefined : this.loss / loss;
+    const gradientFactor = this.bestScale(factors, base);
+    const { tolerance } = this.step;
+    const scaled = (by: number) => factors.map((factor) => factor * by);
+    // A factor that is no count of the step explains nothing.
+    const judgeScale = (transform: Transform, byLoss: number, byGradient: number) => {
+      const name = nameOfFactor(this.step, transform.value as number, Math.max(tolerance.loss, 1e-5) * 5);
+      if (!name) return;
+      const { words, about: kind } = name;
+      const about = kind === "none" ? "none" : "reduction";
+      const aboutParts = kind === "parts" || kind === "ranks" ? kind : "none";
+      const what = { reduction, words, about, aggregation: "whole", aboutParts, sums, base, transform } as const;
+      this.judge(opened, what, { loss: loss * byLoss, factors: scaled(byGradient) });
+    };
+    if (gradientFactor !== undefined && gradientFactor > 0) {
+      const apart = lossFactor === undefined ? 0 : relative(lossFactor, gradientFactor);
+      // The loss is the sharper measure of a factor on both.
+      const both = lossFactor ?? gradientFactor;
+      if (apart <= tolerance.gradient) judgeScale({ apply: "scaleLoss", value: both }, both, both);
+      else if (relative(lossFactor!, 1) <= tolerance.loss) {
+        judgeScale({ apply: "scaleGradient", value: gradientFactor }, 1, gradientFactor);
+      }
+    } else if (lossFactor !== undefined && lossFactor > 0 && !base.along) {
+      judgeScale({ apply: "scaleLoss", value: lossFactor }, lossFactor, lossFactor);
+    }
+  }
+
   private judge(
-    reduction: Reduction,
-    words: string,
-    about: "none" | "reduction",
-    aggregation: string,
-    aboutParts: Aggregation["about"],
-    sums: readonly PartSums[],
+    { hypothesis, objective }: Case,
+    what: {
+      readonly reduction: Reduction;
+      readonly words: string;
+      readonly about: "none" | "reduction";
+      readonly aggregation: string;
+      readonly aboutParts: Aggregation["about"];
+      readonly sums: readonly PartSums[];
+      readonly base: Base;
+      readonly transform?: Transform;
+    },
     { loss, factors }: Aggregated,
-    base: Base,
   ): void {
-    const relativeError = this.lossError(loss);
-    const gradientError = this.gradientError(factors, base);
+    const relativeError = hypothesis !== asDeclared && this.isSample ? 0 : this.lossError(loss);
+    const gradientError = this.gradientError(factors, what.base);
     if (!Number.isFinite(relativeError)) return;
+    const { tolerance } = this.step;
+    const { about, aboutParts, transform } = what;
+    const own = hypothesis.about;
+    const outer = aboutParts === "none" ? about : aboutParts;
     this.found.push({
-      contract: underReduction(this.step.objective.contract, reduction),
-      aggregation,
-      transform: [],
+      contract: objectiveFrom(underReduction(objective.contract, what.reduction)).contract,
+      aggregation: what.aggregation,
+      transform: [...(hypothesis.transform ?? []), ...(transform ? [transform] : [])],
       relativeError,
       gradientError,
-      fits: relativeError <= lossTolerance && (gradientError ?? 0) <= gradientTolerance,
-      about: aboutParts === "none" ? about : aboutParts,
-      words,
+      fits: relativeError <= tolerance.loss && (gradientError ?? 0) <= tolerance.gradient,
+      about: own === "none" ? outer : own,
+      also: own === "none" || outer === "none" ? undefined : outer,
+      words: what.words,
+      instead: hypothesis.words,
+      cost:
+        (hypothesis.cost ?? 1) + (about === "none" ? 0 : 1) + (aboutParts === "none" ? 0 : 1) + (transform ? 0.5 : 0),
       factors,
-      sums,
+      sums: what.sums,
     });
   }
 
   private lossError(loss: number): number {
-    return this.loss === null ? 0 : relative(loss, this.loss);
+    return this.loss === null ? 0 : relative(loss, this.loss, this.step.leastLoss);
   }
 
   /** Whether an aggregation gives the declared value on these parts: equal micro-batches may well be averaged. */
   private isHarmless(aggregation: Aggregation): boolean {
+    const { tolerance } = this.step;
     const [right] = aggregations(this.declaredSums);
     const [mine, wanted] = [aggregation, right!].map(({ apply }) => apply(this.declaredSums)) as [
       Aggregated,
       Aggregated,
     ];
-    const pulls = (part: number) => relative(mine.factors[part]!, wanted.factors[part]!) <= gradientTolerance;
+    const pulls = (part: number) => relative(mine.factors[part]!, wanted.factors[part]!) <= tolerance.gradient;
     return (
-      relative(mine.loss, wanted.loss) <= lossTolerance &&
+      relative(mine.loss, wanted.loss) <= tolerance.loss &&
       this.declaredSums.every(({ denominator }, part) => denominator === 0 || pulls(part))
     );
   }
 
-  private sumsOf(reduction: Reduction): { sums: PartSums[]; base: Base } {
-    const { parts, objective } = this.step;
-    const base = this.baseOf(reduction);
-    const changed = objectiveFrom(underReduction(objective.contract, reduction));
-    const sums = parts.map(({ batch, rank }, i) => {
-      const denominator = changed.denominator(batch).value;
-      return { numerator: base.numerators[i]!, denominator, rank };
+  private sumsOf(opened: Case, reduction: Reduction): { sums: PartSums[]; base: Base } {
+    const base = this.baseOf(opened, reduction);
+    const changed = objectiveFrom(underReduction(opened.objective.contract, reduction));
+    const transforms = opened.hypothesis.transform ?? [];
+    const sums = opened.parts.map((part, i) => {
+      const { batch } = transformed({ ...part, objective: changed }, transforms);
+      const denominator = part.denominator ?? changed.denominator(batch).value;
+      return { numerator: base.numerators[i]!, denominator, rank: part.rank };
     });
     // A constant divides the whole step once, not each part.
     if (typeof reduction.divideBy !== "object") return { sums, base };
@@ -191,30 +336,37 @@ class Search {
     return { sums: sums.map((part, i) => ({ ...part, denominator: i === 0 ? constant : 0 })), base };
   }
 
-  private baseOf({ per, divideBy }: Reduction): Base {
+  private baseOf(opened: Case, { per, divideBy }: Reduction): Base {
+    const { objective } = opened;
     // Only an average inside sequences changes the direction of the gradient; all else is one factor.
     const inner: Reduction =
       per === "sequence"
         ? { per, divideBy: divideBy === "count" ? "count" : "weight", onEmpty: "zero" }
-        : { ...this.unitsAlike(), divideBy: "weight", onEmpty: "zero" };
+        : { per: unitsAlike(objective), divideBy: "weight", onEmpty: "zero" };
     const key = canonicalText(inner as unknown as Json);
-    const known = this.bases.get(key);
+    const known = opened.bases.get(key);
     if (known) return known;
-    const { objective, parts, reported } = this.step;
+    const { reported } = this.step;
     const changed = objectiveFrom(underReduction(objective.contract, inner));
-    const made = parts.map((part, i) => baseOfPart(changed, part, reported?.[i]));
+    const made = opened.parts.map((part) => baseOfPart(changed, part, opened.hypothesis.transform ?? []));
     const base: Base = {
       numerators: made.map(({ numerator }) => numerator),
       along: reported && made.map(({ along }) => along),
       squares: reported && made.map(({ square }) => square),
     };
-    this.bases.set(key, base);
+    opened.bases.set(key, base);
     return base;
   }
 
-  private unitsAlike(): Pick<Reduction, "per"> {
-    const { unit } = this.step.objective.definition;
-    return { per: unit === "position" ? "token" : unit === "element" ? "element" : "sample" };
+  /** The factor on the gradient that brings it nearest to what was reported. */
+  private bestScale(factors: readonly number[], { along, squares }: Base): number | undefined {
+    if (!along || !squares) return undefined;
+    let [product, square] = [0, 0];
+    for (const [i, factor] of factors.entries()) {
+      product += factor * along[i]!;
+      square += factor * factor * squares[i]!;
+    }
+    return square === 0 ? undefined : product / square;
   }
 
   /** ‖reported − factor · g‖ / ‖reported‖ over all parts. */
@@ -227,10 +379,29 @@ class Search {
   }
 }
 
-function baseOfPart(objective: Objective, { batch }: AuditedPart, reported: Gradients | undefined) {
-  if (!reported) return { numerator: objective.tally(batch).numerator, along: 0, square: 0 };
+/** The average that weighs every unit of an objective alike. */
+export function unitsAlike({ definition }: Objective): Reduction["per"] {
+  return definition.unit === "position" ? "token" : definition.unit === "element" ? "element" : "sample";
+}
+
+function baseOfPart(objective: Objective, part: SearchedPart, transforms: readonly Transform[]) {
+  const { batch, pull, lossFactor, gradientFactor, rowLoss: name } = transformed({ ...part, objective }, transforms);
+  const { reportedGradients: reported, missing = 0 } = part;
+  if (!reported && name === undefined) {
+    return { numerator: lossFactor * objective.tally(batch).numerator + missing, along: 0, square: 0 };
+  }
   // Over a denominator of 1 value and gradients are those of the numerator.
-  const { numerator, gradients } = objective.valueAndGradients(batch, { denominator: 1 });
-  const own = new Gradients(gradients).like(reported);
-  return { numerator, along: own.dot(reported), square: own.dot(own) };
+  const { numerator, gradients } =
+    name === undefined
+      ? objective.valueAndGradients(batch, { denominator: 1 })
+      : name === "gatherWithoutGradient"
+        ? withoutGather(objective, batch, part.rowsOfParts ?? [])
+        : rowLoss(objective, batch, name);
+  if (!reported) return { numerator: lossFactor * numerator + missing, along: 0, square: 0 };
+  const own = new Gradients(pull(gradients)).like(reported);
+  return {
+    numerator: lossFactor * numerator + missing,
+    along: gradientFactor * own.dot(reported),
+    square: gradientFactor * gradientFactor * own.dot(own),
+  };
 }

@@ -8,6 +8,11 @@ export class Gradients {
     this.fields = fields;
   }
 
+  /** The gradients by field, for whoever reads them unit by unit. */
+  get byField(): Readonly<Record<string, Tensor>> {
+    return this.fields;
+  }
+
   get isEmpty(): boolean {
     return Object.keys(this.fields).length === 0;
   }

@@ -13,12 +13,12 @@ export interface ReductionCandidate {
  * Reductions to try in place of the declared one, simplest first: what is averaged, over what, and the sizes of the
  * batch that code divides by when it does not count.
  *
- * @param counted - the declared denominator, for the clamp at 1
+ * @param given - the declared denominator, for the clamp at 1; `counted` where it is a candidate itself
  */
 export function reductionCandidates(
   objective: Objective,
   batches: readonly AnyBatch[],
-  counted: number,
+  { declared, counted }: { readonly declared: number; readonly counted?: number },
 ): readonly ReductionCandidate[] {
   const { reduction, definition } = objective;
   const { onEmpty } = reduction;
@@ -41,7 +41,7 @@ export function reductionCandidates(
   const constant = (value: number, words: string) => {
     if (value > 0 && !constants.has(value)) constants.set(value, words);
   };
-  constant(1, counted < 1 ? "a count clamped at 1" : "nothing at all: a plain sum");
+  constant(1, declared < 1 ? "a count clamped at 1" : "nothing at all: a plain sum");
   const shapes = batches.map((batch) => unitShapeOf(objective, batch));
   const sumOver = (size: (shape: readonly number[]) => number) => shapes.reduce((sum, shape) => sum + size(shape), 0);
   constant(sumOver(sizeOf), `all ${units}, those left out included`);
@@ -56,8 +56,9 @@ export function reductionCandidates(
   const classes = classesOf(objective, batches[0]!);
   if (classes) {
     constant(sumOver(sizeOf) * classes, "all entries, classes included");
-    constant(counted * classes, `the ${units} that count times the classes`);
+    constant(declared * classes, `the ${units} that count times the classes`);
   }
+  if (counted !== undefined) constant(counted, "what the contract counts");
   for (const [value, words] of constants)
     add(`divided by ${value}, ${words}`, { per: each, divideBy: { constant: value } });
   return candidates;

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { notesOf, openStep } from "../../audit/index.js";
+import { type Counted, notesOf, openStep } from "../../audit/index.js";
 import { jsonNumber } from "../../contract/index.js";
 import { readStep } from "../../io/files.js";
 import { exitCodes, print } from "../exit.js";
@@ -19,7 +19,7 @@ export function addEvaluate(program: Command): void {
       const notes = notesOf(step);
       if (options.json) {
         const numbers = [value, numerator, denominator].map(jsonNumber);
-        const tallies = declared.tallies.map((tally) => tally.toJSON());
+        const tallies = declared.tallies.map(tallyJson);
         print(
           JSON.stringify(
             { value: numbers[0], numerator: numbers[1], denominator: numbers[2], contract, notes, tallies },
@@ -34,4 +34,10 @@ export function addEvaluate(program: Command): void {
       }
       process.exitCode = exitCodes.clean;
     });
+}
+
+/** A part's tally; one that its recorder counted is written as the two numbers it kept. */
+function tallyJson(tally: Counted) {
+  if ("toJSON" in tally) return tally.toJSON();
+  return { numerator: jsonNumber(tally.numerator), denominator: jsonNumber(tally.denominator.value) };
 }

@@ -1,5 +1,8 @@
-/** The page's one style sheet. Light and dark; every kind of position differs in more than its hue. */
-export const style = `
+/**
+ * What every page that shows a batch shares: its colors, light and dark, and the look of positions and alignments. Every
+ * kind of position differs in more than its hue.
+ */
+export const batchStyle = `
 :root {
   color-scheme: light dark;
   --paper: #fff; --ink: #1d2329; --soft: #5c6670; --line: #dfe3e8; --bar: #1d2329; --bar-ink: #fff;
@@ -16,38 +19,21 @@ export const style = `
   }
 }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 76rem; padding: 2rem 1.5rem 5rem; background: var(--paper); color: var(--ink);
-  font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", sans-serif; }
-h1 { margin: 0; font-size: 1.7rem; line-height: 1.25; overflow-wrap: anywhere; }
-h2 { margin: 2.2rem 0 0; font-size: 1.15rem; }
-h3 { margin: 0 0 .3rem; font-size: .85rem; }
 small { margin-left: .7em; font-weight: 400; color: var(--soft); font-size: .9em; }
 p { margin: .2rem 0; }
-.task, .rule, .sum { color: var(--soft); }
-.task { font-size: 1.05rem; color: var(--ink); }
-.rule { max-width: 58rem; }
+a { color: inherit; }
 .legend { display: flex; flex-wrap: wrap; gap: .5rem 1.4rem; align-items: center; margin: 1.2rem 0 0; padding: .6rem .9rem;
   border: 1px solid var(--line); border-radius: 8px; font-size: .85rem; color: var(--soft); }
 svg.key { width: 74px; height: 16px; }
 .key .path { fill: none; stroke: var(--odd); stroke-width: 2; }
 .key rect { fill: var(--trained-line); }
 .sample { display: inline-flex; gap: .5em; align-items: center; }
-.overview { margin-top: 1.4rem; border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-.overview th, .overview td { padding: .25rem .9rem .25rem 0; text-align: right; border-bottom: 1px solid var(--line); }
-.overview th { font-weight: 500; color: var(--soft); }
-.overview th:first-child, .overview td:first-child { text-align: left; }
-a { color: inherit; }
-.share { display: flex; height: 7px; margin: .5rem 0 .6rem; border-radius: 4px; overflow: hidden; background: var(--line); }
-.share span { flex-basis: 0; }
-.share .trained { background: var(--trained-line); }
-.share .prompt { background: var(--prompt-ink); opacity: .55; }
-.share .padding { background: var(--padding-ink); opacity: .35; }
-.share .ignored { background: var(--ignored-ink); opacity: .6; }
 .look { color: var(--odd); font-weight: 500; }
 .look::before { content: "! "; font-weight: 700; }
 .note, .more { color: var(--soft); font-size: .9rem; }
 .note::before { content: "note: "; }
 .row { margin: 1rem 0 1.3rem; }
+.row h3 { margin: 0 0 .3rem; font-size: .85rem; }
 .tokens { display: flex; flex-wrap: wrap; gap: 3px 2px; }
 .t { position: relative; display: inline-flex; flex-direction: column; align-items: center; justify-content: center;
   min-width: 1.7em; padding: .14em .34em; border-radius: 4px; border-bottom: 2px solid transparent;
@@ -80,4 +66,25 @@ footer { z-index: 1; border-top: 1px solid var(--line); background: var(--paper)
 .alignment text.label { fill: var(--ink); font-weight: 600; }
 .best { font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 @media print { footer { display: none; } }
+`;
+
+/** The style sheet of an inspection's page. */
+export const style = `${batchStyle}
+body { margin: 0 auto; max-width: 76rem; padding: 2rem 1.5rem 5rem; background: var(--paper); color: var(--ink);
+  font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", sans-serif; }
+h1 { margin: 0; font-size: 1.7rem; line-height: 1.25; overflow-wrap: anywhere; }
+h2 { margin: 2.2rem 0 0; font-size: 1.15rem; }
+.task, .rule, .sum { color: var(--soft); }
+.task { font-size: 1.05rem; color: var(--ink); }
+.rule { max-width: 58rem; }
+.overview { margin-top: 1.4rem; border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+.overview th, .overview td { padding: .25rem .9rem .25rem 0; text-align: right; border-bottom: 1px solid var(--line); }
+.overview th { font-weight: 500; color: var(--soft); }
+.overview th:first-child, .overview td:first-child { text-align: left; }
+.share { display: flex; height: 7px; margin: .5rem 0 .6rem; border-radius: 4px; overflow: hidden; background: var(--line); }
+.share span { flex-basis: 0; }
+.share .trained { background: var(--trained-line); }
+.share .prompt { background: var(--prompt-ink); opacity: .55; }
+.share .padding { background: var(--padding-ink); opacity: .35; }
+.share .ignored { background: var(--ignored-ink); opacity: .6; }
 `;

@@ -1,5 +1,5 @@
 import { type ComponentChild, h } from "preact";
-import { itemsOf, type RowItem } from "../row-items.js";
+import { itemsOf, type PositionRange, type RowItem } from "../row-items.js";
 import { type Kind, kinds, type TokenBatch, type Vocabulary } from "../token-batch.js";
 import { visible } from "../visible.js";
 import { brief, countsInWords, positionInWords, rowSummary } from "../words.js";
@@ -31,16 +31,34 @@ export function legend(batches: readonly TokenBatch[]): ComponentChild {
   );
 }
 
-/** A row: what it counts, and its tokens with their labels. */
-export function rowView(batch: TokenBatch, row: number, textOf: Vocabulary | undefined): ComponentChild {
+/**
+ * A row: what it counts, and its tokens with their labels.
+ *
+ * @param range - the positions to show, where the row is too long for a page; all of them without it
+ */
+export function rowView(
+  batch: TokenBatch,
+  row: number,
+  textOf: Vocabulary | undefined,
+  range?: PositionRange,
+): ComponentChild {
   const { counts, mean } = rowSummary(batch, row);
-  const words = [countsInWords(counts), mean === null ? null : `mean loss ${brief(mean)}`];
+  const isCut = range && range.to - range.from < batch.length;
+  const words = [
+    countsInWords(counts),
+    mean === null ? null : `mean loss ${brief(mean)}`,
+    isCut ? `positions ${range.from}..${range.to - 1} of ${batch.length}` : null,
+  ];
   const most = highestOf(batch);
   return h(
     "div",
     { class: "row" },
     h("h3", null, `row ${row}`, h("small", null, words.filter(Boolean).join(" · "))),
-    h("div", { class: "tokens" }, ...itemsOf(batch, row, textOf).map((item) => itemView(item, batch, row, most))),
+    h(
+      "div",
+      { class: "tokens" },
+      ...itemsOf(batch, row, textOf, range).map((item) => itemView(item, batch, row, most)),
+    ),
   );
 }
 

@@ -39,7 +39,7 @@ export const ntXent = /*#__PURE__*/ defineLoss<NtXentOptions, SelfSearchBatch, "
     source: "Chen et al. 2020, eq. 1; pytorch-metric-learning NTXentLoss",
   },
   options: { temperature: temperatureOption(0.5) },
-  fields: { embeddings: embeddingsField },
+  fields: { embeddings: { ...embeddingsField, views: 2 } },
   describe: ({ temperature }) =>
     `NT-Xent of each row against every other row of its batch, row i paired with row i + B, on cosines at temperature ${temperature}; masked rows stay negatives`,
   units(batch) {
