@@ -23,7 +23,7 @@ const table: Readonly<Record<string, readonly string[] | typeof everything>> = {
   decisions: ["tensor"],
   group: ["tally", "tensor", "losses"],
   io: ["tensor", "tally", "contract", "losses"],
-  audit: ["tensor", "tally", "contract", "losses", "metrics", "sequence", "io"],
+  audit: ["tensor", "tally", "contract", "losses", "metrics", "sequence", "io", "inspect"],
   inspect: ["tensor", "contract", "losses", "sequence", "io"],
   adapters: ["tensor", "contract", "losses", "metrics"],
   cli: everything,
@@ -123,10 +123,10 @@ describe("imports", () => {
     expect(pathsFromCore).toEqual([]);
   });
 
-  it("keep the renderer of pages in inspect/html", () => {
+  it("keep the renderer of pages in inspect/html and audit/html", () => {
     const rendering = imports.filter(({ specifier }) => specifier.startsWith("preact")).map(({ from }) => from);
     expect(rendering.length).toBeGreaterThan(0);
-    expect(rendering.filter((from) => !from.startsWith("inspect/html/"))).toEqual([]);
+    expect(rendering.filter((from) => !/^(inspect|audit)\/html\//.test(from))).toEqual([]);
   });
 
   it("keep the disk in io/files and the command line", () => {

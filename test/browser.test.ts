@@ -1,9 +1,11 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { rolldown } from "rolldown";
 import { afterAll, describe, expect, it } from "vitest";
+import { audit, auditPage } from "../src/audit/index.js";
+import { readStep } from "../src/io/files.js";
 
 const root = join(import.meta.dirname, "..");
 const folder = mkdtempSync(join(tmpdir(), "losswright-browser-"));
@@ -51,6 +53,15 @@ async function bundle(): Promise<string> {
   return output[0].code;
 }
 
+/** A page as Chromium has it after loading, and what it wrote to the console. */
+function open(page: string): { readonly dom: string; readonly console: readonly string[] } {
+  const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"];
+  const profile = `--user-data-dir=${join(folder, "profile")}`;
+  const all = [...flags, "--enable-logging=stderr", profile, "--dump-dom", `file://${page}`];
+  const { stdout, stderr } = spawnSync(chromium!, all, { encoding: "utf8" });
+  return { dom: stdout, console: stderr.split("\n").filter((line) => line.includes(":CONSOLE")) };
+}
+
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the library in a browser", () => {
@@ -62,12 +73,28 @@ describe("the library in a browser", () => {
       page,
       `<!doctype html><body><script>${code}; document.body.textContent = "hash " + page.result;</script>`,
     );
-    const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"];
-    const profile = `--user-data-dir=${join(folder, "profile")}`;
-    const shown = execFileSync(chromium!, [...flags, profile, "--dump-dom", `file://${page}`], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-    expect(shown).toContain(`hash ${here}`);
+    expect(open(page).dom).toContain(`hash ${here}`);
+  });
+});
+
+describe("the page of an audit in a browser", () => {
+  it.skipIf(!chromium)("opens without a word on the console, and is what was written", async () => {
+    const paths = ["prompts-in-the-loss", "blank-is-the-last-class", "sft-mean-of-means"];
+    const steps = await Promise.all(paths.map((path) => readStep(join(root, "test", "steps", path))));
+    const audits = steps.map((step, i) => ({ path: paths[i]!, audit: audit(step) }));
+    const page = join(folder, "audit.html");
+    writeFileSync(page, auditPage(audits, { title: "</title><script>document.title = 'run'</script>" }));
+    const { dom, console } = open(page);
+    expect(console).toEqual([]);
+    expect(dom).not.toMatch(/<script|<parsererror/);
+    expect(dom.match(/<section class="step"/g)).toHaveLength(3);
+    expect(dom.match(/<div class="pattern">/g)).toHaveLength(3);
+  });
+
+  it.skipIf(!chromium)("would have said so on the console, had it done what its policy forbids", () => {
+    const page = join(folder, "forbidden.html");
+    const policy = auditPage([]).match(/<meta http-equiv[^>]*>/)![0];
+    writeFileSync(page, `<!doctype html><head>${policy}</head><body><script>1</script><img src="x.png">`);
+    expect(open(page).console.length).toBeGreaterThan(0);
   });
 });

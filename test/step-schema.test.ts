@@ -223,6 +223,8 @@ const hostileValues: readonly unknown[] = [
   { deep: { deeper: reserved[1] } },
   { "a\nb": 1 },
   { a: [{ "a\nb": 1 }] },
+  ["a\nb"],
+  ["x".repeat(201)],
   ...pieces,
 ];
 

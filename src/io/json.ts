@@ -98,27 +98,39 @@ function endOfString(text: string, start: number): number {
  * @throws `file` at the first place that is not
  */
 export function checkJson(root: unknown, name: string): void {
-  const path: string[] = [];
-  const fail = (found: string, expected: string, fix: string) =>
-    broken(name, oneLine(path.join(".").slice(0, 200)) || undefined, found, expected, fix);
-  const walk = (value: unknown) => {
+  // Keys and places on the way to the value that is looked at.
+  const path: (string | number)[] = [];
+  const fail = (depth: number, found: string, expected: string, fix: string) => {
+    const way = oneLine(path.slice(0, depth).join(".").slice(0, 200));
+    return broken(name, way || undefined, found, expected, fix);
+  };
+  const walk = (value: unknown, depth: number) => {
     if (value === null || typeof value === "string" || typeof value === "boolean" || Number.isFinite(value)) return;
-    if (!Array.isArray(value) && !isObject(value)) {
+    const isList = Array.isArray(value);
+    if (!isList && !isObject(value)) {
       const fix = typeof value === "number" ? 'write "nan", "inf" or "-inf".' : "leave it out, or write it as JSON.";
-      throw fail(shown(value), "a JSON value", fix);
+      throw fail(depth, shown(value), "a JSON value", fix);
     }
-    if (path.length >= deepest) {
-      throw fail(`nesting deeper than ${deepest}`, `at most ${deepest} levels`, "flatten the record.");
+    if (depth >= deepest) {
+      throw fail(depth, `nesting deeper than ${deepest}`, `at most ${deepest} levels`, "flatten the record.");
     }
-    for (const [key, entry] of Object.entries(value)) {
-      path.push(key);
-      if (reserved.includes(key))
-        throw fail(`the key "${key}"`, "names that JavaScript does not reserve", "rename it.");
-      walk(entry);
-      path.pop();
+    // A list may have millions of entries: no object is made of any.
+    if (isList) {
+      for (let i = 0; i < value.length; i++) {
+        path[depth] = i;
+        walk(value[i], depth + 1);
+      }
+      return;
+    }
+    for (const key of Object.keys(value)) {
+      path[depth] = key;
+      if (reserved.includes(key)) {
+        throw fail(depth + 1, `the key "${key}"`, "names that JavaScript does not reserve", "rename it.");
+      }
+      walk(value[key], depth + 1);
     }
   };
-  walk(root);
+  walk(root, 0);
 }
 
 /** Whether a value is an object as JSON has it, of this or another realm. */

@@ -50,8 +50,10 @@ export function encodeNpz(tensors: ReadonlyMap<string, Tensor>, name = "npz"): U
   const directory: Uint8Array[] = [];
   let end = 0;
   const add = (...more: Uint8Array[]) => {
-    for (const part of more) end += part.length;
-    parts.push(...more);
+    for (const part of more) {
+      end += part.length;
+      parts.push(part);
+    }
   };
   const entries = namedTensors(tensors, name);
   for (const [key, tensor] of entries) {
@@ -85,7 +87,7 @@ export function encodeNpz(tensors: ReadonlyMap<string, Tensor>, name = "npz"): U
     );
   }
   const start = end;
-  add(...directory);
+  for (const part of directory) add(part);
   const size = end - start;
   if (entries.length > 0xffff || start > signed31 || size > signed31) {
     const place = end;
@@ -232,9 +234,9 @@ function findDirectory(bytes: Uint8Array, words: Words, where: string) {
   const first = Math.max(0, last - 0xffff);
   while (last >= first && words.u32(last) !== signature.end) last--;
   if (last < first) throw fail("no record at the archive's end", "a whole zip archive");
-  if (last + 22 + words.u16(last + 20) !== bytes.length) {
-    throw fail(`${bytes.length - last - 22} bytes behind the archive's end`, "nothing behind it");
-  }
+  const behind = bytes.length - last - 22;
+  const comment = words.u16(last + 20);
+  if (behind !== comment) throw fail(`${behind} bytes behind the archive's end`, `${comment}, as it declares`);
   let end = last;
   let disks = [words.u16(last + 4), words.u16(last + 6)];
   let [here, count] = [words.u16(last + 8), words.u16(last + 10)];

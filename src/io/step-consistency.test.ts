@@ -297,6 +297,13 @@ const bad: readonly [what: string, json: object, code: string, field: string, fi
 ];
 
 describe("a record whose entries fit each other", () => {
+  it("may hold tensors without a number, as long as a step makes them", () => {
+    for (const shape of [[0, 2048, 128256], [2 ** 16, 0], [4096, 0, 512], [0]]) {
+      const empty = tensor(new Float32Array(0), shape);
+      expect(parseStep(whole({}), () => empty, "record").fields!.logits).toBe(empty);
+    }
+  });
+
   it.each(good)("may have %s", (_, json) => {
     const record = parseStep(json, load, "record");
     const { json: text, files } = encodeStep(record);
@@ -330,6 +337,17 @@ describe("a record whose entries contradict each other", () => {
     for (const [context, field] of contexts) {
       expect(errorOf(() => encodeStep({ ...valid, context }))).toMatchObject({ where: "mine", field });
     }
+  });
+
+  it.each([
+    ["rows of nothing", [2 ** 17, 0]],
+    ["rows of nothing in two axes", [2 ** 9, 2 ** 9, 0]],
+    ["entries in no row", [0, 2 ** 25]],
+  ])("is refused where a tensor without a number has too many %s", (_, shape) => {
+    const empty = tensor(new Float32Array(0), shape);
+    const error = errorOf(() => parseStep(whole({}), () => empty, "record"));
+    expect(error).toMatchObject({ code: "shape", where: "record", field: "fields.logits" });
+    expect(error.expected).toContain("in an empty tensor");
   });
 
   it("names the place of the unit that is wrong", () => {

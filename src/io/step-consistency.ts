@@ -39,6 +39,30 @@ export function checkContexts(record: StepRecord): void {
   }
 }
 
+/** Rows, and entries of one axis, that a tensor without a number may declare. */
+const [mostEmptyRows, longestEmptyAxis] = [65_536, 16_777_216];
+
+/**
+ * Makes sure that a tensor without a number declares no size that only its emptiness allows: a file of 128 bytes can
+ * have 2^40 rows of nothing, and whoever goes through the rows would never end.
+ *
+ * @throws `shape` where it does
+ */
+export function checkExtent({ shape }: Tensor, field: string, where: string): void {
+  const axis = shape.indexOf(0);
+  if (axis < 0) return;
+  const rows = shape.slice(0, axis).reduce((product, length) => product * length, 1);
+  if (rows <= mostEmptyRows && shape.every((length) => length <= longestEmptyAxis)) return;
+  throw new LosswrightError({
+    code: "shape",
+    where,
+    field,
+    found: `${formatShape(shape.slice(0, 8))}, which holds no number`,
+    expected: `at most ${mostEmptyRows} rows of nothing, and no axis above ${longestEmptyAxis}, in an empty tensor`,
+    fix: "record the tensor again: nothing of this size is empty in a step.",
+  });
+}
+
 /** Fields of a record or part, and where they stand. */
 interface Holder<T> {
   readonly path: string;

@@ -74,14 +74,17 @@ function rejectUnknownKeys(step: Record<string, unknown>, name: string): void {
   }
 }
 
-/** The names in a contract, in all its depth: messages about it quote them. */
+/** The names and words in a contract, in all its depth: messages about it quote them. */
 function checkNames(value: unknown, path: string, name: string): void {
+  const check = (word: string, found: string) => {
+    if (namePattern.test(word)) return;
+    const expected = "at most 200 characters, without line breaks and other control characters";
+    throw broken(name, path, `${found} ${shown(word)}`, expected, "write the contract as losswright writes it.");
+  };
+  if (typeof value === "string") check(value, "the word");
   if (typeof value !== "object" || value === null) return;
   for (const [key, entry] of Object.entries(value)) {
-    if (!namePattern.test(key)) {
-      const expected = "names of at most 200 characters, without line breaks and other control characters";
-      throw broken(name, path, `the name ${shown(key)}`, expected, "write the contract as losswright writes it.");
-    }
+    check(key, "the name");
     checkNames(entry, `${path}.${key}`.slice(0, longestPath), name);
   }
 }

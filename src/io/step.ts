@@ -4,7 +4,7 @@ import { formatShape, isTensor, sameShape, type Tensor } from "../tensor/index.j
 import { broken } from "./failure.js";
 import { shown } from "./json.js";
 import { encodeNpy } from "./npy.js";
-import { checkContexts } from "./step-consistency.js";
+import { checkContexts, checkExtent } from "./step-consistency.js";
 import {
   type MetricContext,
   mapLeaves,
@@ -42,6 +42,7 @@ export function encodeStep(record: StepRecord): { json: string; files: Map<strin
   const references = mapLeaves(record, (leaf, { path, stem }) => {
     const file = freeName(stem, files);
     files.set(file, encodeNpy(leaf, `${record.name}: ${path}`));
+    checkExtent(leaf, path, record.name);
     return file;
   });
   checkGradients(record);
@@ -59,7 +60,10 @@ export function encodeStep(record: StepRecord): { json: string; files: Map<strin
 export function resolveStep(references: StepRecord<string>, load: (file: string) => Tensor): StepRecord {
   const record = mapLeaves(references, (file, { path }) => {
     const tensor: unknown = load(file);
-    if (isTensor(tensor)) return tensor;
+    if (isTensor(tensor)) {
+      checkExtent(tensor, path, references.name);
+      return tensor;
+    }
     const found = `${shown(tensor)} for the file ${shown(file)}`;
     throw broken(references.name, path, found, "a tensor", `give the tensor of ${shown(file)}.`);
   });

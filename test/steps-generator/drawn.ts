@@ -55,10 +55,7 @@ export function drawn<Data, Code>(
 }
 
 /** What a contract's reduction says that each unit counts. */
-export function coefficientsOf({
-  per = "token",
-  divideBy = "weight",
-}: Readonly<Record<string, unknown>>): Coefficients {
+function coefficientsOf({ per = "token", divideBy = "weight" }: Readonly<Record<string, unknown>>): Coefficients {
   if (typeof divideBy === "object") return over((divideBy as { constant: number }).constant);
   if (per === "sequence") return overGroups;
   return divideBy === "count" ? overCounts : overWeights;

@@ -6,7 +6,7 @@ import type { Frame } from "./drawn.js";
 import { crossEntropy } from "./losses.js";
 import type { Precision } from "./rounding.js";
 import { type RowsCode, type RowsData, type RowsStep, rowsStep } from "./rows.js";
-import { flags, integers } from "./task.js";
+import { flags, integers, type Task } from "./task.js";
 
 /** The tokens of one part, row after row. */
 export interface Tokens {
@@ -76,7 +76,7 @@ export function isLearned({ roles }: Tokens, place: number, lossOn: "assistant" 
 }
 
 /** Whether a token is the first of its row or document, which nothing before it predicts. */
-export function isFirst({ length, segments }: Tokens, place: number): boolean {
+function isFirst({ length, segments }: Tokens, place: number): boolean {
   return place % length === 0 || (segments !== undefined && segments[place] !== segments[place - 1]);
 }
 
@@ -91,7 +91,7 @@ export function movedEarlier({ length }: Tokens, labels: readonly number[]): num
 }
 
 export interface LanguageWishes extends TokenWishes {
-  /** Answer tokens of each row of each part; the number of parts follows from it. */
+  /** What differs from part to part; one part without it. */
   readonly parts?: readonly TokenWishes[];
   /** 1: labels stand where their tokens are; 0: one place earlier. */
   readonly shift?: 0 | 1;
@@ -116,7 +116,7 @@ export interface LanguageStep {
 }
 
 /** What a record tells of tokens. */
-export function sequenceContext(
+function sequenceContext(
   tokens: Tokens,
   { shift, lossOn }: { shift: number; lossOn: "assistant" | "all" },
 ): SequenceContext {
@@ -154,18 +154,15 @@ export function language(random: Random, wishes: LanguageWishes = {}): LanguageS
   const dtype = labelDtype(random);
   const tokens = parts.map((part) => drawTokens(random, { ...wishes, vocabulary, length, ...part }));
   const data = tokens.map((own): RowsData => {
-    const borders = own.segments !== undefined && bordersAs === "labels";
-    const isIn = (place: number) => isLearned(own, place, lossOn) && !(borders && isFirst(own, place));
-    const labels = labelsAt(own, isIn);
+    // Labels that were moved cannot be told apart by segments any more: they lose the first token of each document.
     const asSegments = own.segments !== undefined && bordersAs === "segments" && shift === 1;
-    const atStart = own.segments && shift === 0 && !borders;
-    const moved =
-      shift === 0 ? movedEarlier(own, atStart ? labelsAt(own, (p) => isIn(p) && !isFirst(own, p)) : labels) : labels;
+    const losesFirst = own.segments !== undefined && !asSegments;
+    const labels = labelsAt(own, (place) => isLearned(own, place, lossOn) && !(losesFirst && isFirst(own, place)));
     return {
       lead: [own.rows, own.length],
       classes: vocabulary,
       logits: normals(random, own.rows * own.length * vocabulary, scale),
-      labels: moved,
+      labels: shift === 0 ? movedEarlier(own, labels) : labels,
       ...(asSegments && { segments: own.segments! }),
       precision,
       labelDtype: dtype,
@@ -192,4 +189,80 @@ export function language(random: Random, wishes: LanguageWishes = {}): LanguageS
     ...(wishes.ranks && { ranks: wishes.ranks }),
   };
   return { step: rowsStep(data, code, frame), tokens, shift, lossOn };
+}
+
+/** The same step, its tokens told otherwise. */
+export function retold(task: Task, tell: (sequence: SequenceContext) => SequenceContext): Task {
+  const parts = task.parts.map((part) => {
+    const sequence = part.context?.sequence;
+    return sequence ? { ...part, context: { ...part.context, sequence: tell(sequence) } } : part;
+  });
+  return { ...task, parts };
+}
+
+/** A tagger whose rows are cut along time over two ranks or three. */
+export function piecesOfRows(random: Random): Task {
+  const ranks = random.integer(2, 3);
+  const length = ranks * random.integer(3, 5);
+  const { step } = language(random, { length, shift: 0, told: false, lossOn: "assistant" });
+  return {
+    ...step.task,
+    context: { ...step.task.context, ranks, splitAxis: "sequence" },
+    shards: { along: "time", lengths: Array.from({ length: ranks }, () => length / ranks) },
+  };
+}
+
+/** An encoder and a decoder whose inputs are the labels one place later. */
+export function decoderStep(
+  random: Random,
+  inputsOf: (targets: readonly number[], length: number, startId: number) => number[],
+): Task {
+  const vocabulary = random.integer(10, 18);
+  const tokens = drawTokens(random, { vocabulary, whole: true });
+  const rows = tokens.rows;
+  const length = tokens.length;
+  const targets: number[] = [];
+  for (let row = 0; row < rows; row++) {
+    const words = random.integer(4, length - 2);
+    for (let t = 0; t < length; t++) {
+      targets.push(t < words ? random.integer(3, vocabulary - 1) : t === words ? tokens.eosId : -100);
+    }
+  }
+  const precision = wideOrSingle(random);
+  const shape = [rows, length];
+  const data: RowsData = {
+    lead: shape,
+    classes: vocabulary,
+    logits: normals(random, rows * length * vocabulary, 1.5),
+    labels: targets,
+    precision,
+    labelDtype: "int64",
+  };
+  const known = targets.map((label) => (label === -100 ? tokens.padId : label));
+  return rowsStep(
+    [data],
+    { ignored: -100, shift: 0, loss: (tape, logits, { labels }) => crossEntropy(tape, logits, labels) },
+    {
+      intended: {
+        objective: "crossEntropy",
+        options: { ignoreIndex: -100 },
+        reduction: { per: "token", divideBy: "weight" },
+      },
+      precision,
+      context: {
+        ...surroundings(random, "bleu"),
+        sequence: {
+          decoderInputIds: integers(inputsOf(known, length, tokens.padId), shape),
+          padId: tokens.padId,
+          eosId: tokens.eosId,
+          intended: { labelShift: 0, lossOn: ["all"], endOfSequence: true },
+        },
+      },
+    },
+  ).task;
+}
+
+/** Inputs that start with the padding id and then follow the targets one place behind. */
+export function movedLater(targets: readonly number[], length: number, startId: number): number[] {
+  return targets.map((_, place) => (place % length === 0 ? startId : targets[place - 1]));
 }

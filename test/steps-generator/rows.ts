@@ -3,10 +3,10 @@ import type { Tensor } from "../../src/tensor/index.js";
 import type { Random } from "../instruments/random.js";
 import { labelDtype, normals, positives, surroundings, wideOrSingle, written } from "./chance.js";
 import { type Drawn, drawn, type Frame } from "./drawn.js";
-import { crossEntropy, focal } from "./losses.js";
+import { crossEntropy, focal, softCrossEntropy } from "./losses.js";
 import type { Precision } from "./rounding.js";
 import type { Tape, Variable } from "./tape.js";
-import { flags, integers, type Part, reals } from "./task.js";
+import { flags, integers, type Part, reals, type Task } from "./task.js";
 
 /** The arrays of one part. */
 export interface RowsData {
@@ -22,6 +22,8 @@ export interface RowsData {
   readonly segments?: readonly number[];
   readonly precision: Precision;
   readonly labelDtype: "int64" | "int32";
+  /** No labels are recorded: a teacher or soft targets stand in their place. */
+  readonly unlabeled?: boolean;
   /** Fields that are recorded otherwise than these arrays say, or beside them. */
   readonly recorded?: Readonly<Record<string, Tensor>>;
   readonly context?: Part["context"];
@@ -58,7 +60,7 @@ function lengthOf({ lead }: RowsData): number {
 }
 
 /** One part as code sees it. */
-export function rowsPart(data: RowsData, code: RowsCode, part: number): Part {
+function rowsPart(data: RowsData, code: RowsCode, part: number): Part {
   const { lead, classes, logits, labels, weights, mask, segments, precision, recorded } = data;
   const length = lengthOf(data);
   const sourceOf = (place: number) => {
@@ -82,7 +84,7 @@ export function rowsPart(data: RowsData, code: RowsCode, part: number): Part {
   return {
     fields: {
       logits: reals(logits, [...lead, classes], precision),
-      labels: integers(labels, lead, data.labelDtype),
+      ...(!data.unlabeled && { labels: integers(labels, lead, data.labelDtype) }),
       ...(weights && { weights: reals(weights, lead, precision) }),
       ...(mask && { mask: flags(mask, lead) }),
       ...(segments && { segmentIds: integers(segments, lead, data.labelDtype) }),
@@ -99,6 +101,7 @@ export function rowsPart(data: RowsData, code: RowsCode, part: number): Part {
     }),
     counted,
     groups: places.map((place) => Math.floor(place / length)),
+    places,
     ...(data.context && { context: data.context }),
   };
 }
@@ -130,7 +133,7 @@ export interface ClassifierWishes {
   readonly precision?: Precision;
   readonly focal?: { readonly gamma: number; readonly alpha?: readonly number[]; readonly reweightOnly?: boolean };
   /** Changes scores after they were drawn, before anything is computed. */
-  readonly logit?: (drawn: number, row: number, column: number) => number;
+  readonly scores?: (drawn: Float64Array, of: { classes: number; labels: readonly number[] }) => Float64Array;
   readonly context?: Frame["context"];
   readonly ranks?: readonly number[];
 }
@@ -157,13 +160,10 @@ export function classifier(random: Random, wishes: ClassifierWishes = {}): RowsS
     for (let row = 0; row < count; row++) {
       logits[row * classes + labels[row]] = Math.fround(logits[row * classes + labels[row]] + margin);
     }
-    const changed = wishes.logit
-      ? logits.map((z, i) => wishes.logit!(z, Math.floor(i / classes), i % classes))
-      : logits;
     return {
       lead: [count],
       classes,
-      logits: changed,
+      logits: wishes.scores?.(logits, { classes, labels }) ?? logits,
       labels: labels.map((label) => (random.chance(ignored) ? -100 : label)),
       ...(weight && { weights: Array.from({ length: count }, weight) }),
       precision,
@@ -215,4 +215,54 @@ export function drawnClassWeights(random: Random, classes: number): number[] {
 export function drawnWeights(random: Random): () => number {
   const pool = positives(random, 16, 0.2, 3);
   return () => random.pick(pool);
+}
+
+// ------------------------------------------------------------------------------------------------ soft targets
+
+/** A classifier with a distribution as its target; smoothing on top of it where asked for. */
+export function softClassifier(
+  random: Random,
+  smoothing: number,
+): { task: Task; smoothed: (smoothing: number) => Task } {
+  const [rows, classes, precision] = [random.integer(4, 10), random.integer(3, 7), wideOrSingle(random)];
+  const targets = Array.from({ length: rows }, () => {
+    const [first, second] = random.shuffled(Array.from({ length: classes }, (_, k) => k));
+    const share = random.pick([0.5, 0.6, 0.75, 0.9]);
+    return Array.from({ length: classes }, (_, k) => (k === first ? share : k === second ? 1 - share : 0));
+  }).flat();
+  const data: RowsData = {
+    lead: [rows],
+    classes,
+    logits: normals(random, rows * classes, 1.8),
+    labels: Array.from({ length: rows }, () => 0),
+    unlabeled: true,
+    precision,
+    labelDtype: "int64",
+    recorded: { targets: reals(targets, [rows, classes], precision) },
+  };
+  const recorded = Array.from(data.recorded!.targets.data as Float32Array);
+  const step = rowsStep(
+    [data],
+    {
+      ignored: -100,
+      shift: 0,
+      loss: (tape, logits) => softCrossEntropy(tape, logits, softened(recorded, classes, smoothing)),
+    },
+    {
+      intended: {
+        objective: "crossEntropy",
+        options: smoothing > 0 ? { labelSmoothing: smoothing } : {},
+        reduction: { per: "token", divideBy: "weight" },
+      },
+      precision,
+      context: surroundings(random, "accuracy"),
+    },
+  );
+  const smoothed = (by: number) =>
+    step.with({ code: { loss: (tape, logits) => softCrossEntropy(tape, logits, softened(recorded, classes, by)) } });
+  return { task: step.task, smoothed };
+}
+
+function softened(targets: readonly number[], classes: number, smoothing: number): number[] {
+  return targets.map((q) => (1 - smoothing) * q + smoothing / classes);
 }

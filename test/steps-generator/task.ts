@@ -24,6 +24,8 @@ export interface Part {
   readonly counted: readonly number[];
   /** The sequence or sample that each unit belongs to. */
   readonly groups: readonly number[];
+  /** Where each unit stands, where that is not its number. */
+  readonly places?: readonly number[];
   readonly context?: StepContext;
 }
 
@@ -63,7 +65,7 @@ const sum = (numbers: ArrayLike<number>) => Array.from(numbers).reduce((total, x
 const dividedBy = (weights: readonly number[], divisor: number) => weights.map((w) => (w === 0 ? 0 : w / divisor));
 
 /** Σ of the parts' weights, which divides a mean over all units. */
-export function weightOf(parts: readonly Part[]): number {
+function weightOf(parts: readonly Part[]): number {
   return sum(parts.map(({ weights }) => sum(weights)));
 }
 
@@ -73,7 +75,7 @@ export function countOf(parts: readonly Part[]): number {
 }
 
 /** How many groups of the parts have a unit that counts. */
-export function groupCountOf(parts: readonly Part[]): number {
+function groupCountOf(parts: readonly Part[]): number {
   return sum(parts.map((part) => groupWeights(part).size));
 }
 
@@ -255,15 +257,28 @@ function inShards(
   const parts = lengths.map((length, i) => {
     const cut = (whole: Readonly<Record<string, Tensor>>) =>
       Object.fromEntries(Object.entries(whole).map(([name, t]) => [name, slice(t, axis, from, length)]));
+    // The gradient of a scalar that all share is the sum of what the shards report.
+    const shares = (whole: Readonly<Record<string, Tensor>>) =>
+      Object.fromEntries(
+        Object.entries(whole).map(([name, t]) => [name, t.shape.length > 0 ? t : shareOf(t, lengths.length)]),
+      );
     const part = {
       fields: cut(fields!),
-      reported: { loss: partLosses.length > 1 ? partLosses[i] : reported.loss, gradients: cut(reported.gradients) },
+      reported: {
+        loss: partLosses.length > 1 ? partLosses[i] : reported.loss,
+        gradients: cut(shares(reported.gradients)),
+      },
       context: { rank: i },
     };
     from += length;
     return part;
   });
   return { reported: { loss: reported.loss, gradients: {} }, parts };
+}
+
+function shareOf({ data, shape }: Tensor, of: number): Tensor {
+  const share = Number(data[0]) / of;
+  return tensor(data instanceof Float64Array ? Float64Array.of(share) : Float32Array.of(share), shape);
 }
 
 /** A run of an axis; what has no such axis belongs to all. */

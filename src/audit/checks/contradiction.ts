@@ -1,8 +1,9 @@
+import type { ContractInput } from "../../contract/index.js";
 import type { ErrorCode, LosswrightError } from "../../errors/index.js";
 import { isTensor, type Tensor } from "../../tensor/index.js";
 import type { AuditedStep } from "../audited-step.js";
 import type { Hypothesis } from "../explain/hypothesis.js";
-import { firstField, type OpenedStep } from "../facts.js";
+import { firstField, type OpenedStep, withOptions } from "../facts.js";
 import type { Check, Finding } from "../finding.js";
 import { ctcBlank } from "./ctc-blank.js";
 import { ctcLayout } from "./ctc-layout.js";
@@ -76,6 +77,16 @@ export const shape: Check = {
           transform: [{ apply: "reorder", field: "logits", value: axes }],
           cost: axes[0] === 0 ? 1 : 1.1,
         });
+        const contract = overCount(step);
+        if (contract && firstField(step, "labels")) {
+          out.push({
+            about,
+            words: `log-probabilities with their axes taken in the order ${axes.join(", ")}: the softmax is right, the labels pick from a reshape that moved nothing`,
+            contract,
+            transform: [{ apply: "reorderLogProbabilities", field: "labels", value: axes }],
+            cost: axes[0] === 0 ? 1.1 : 1.2,
+          });
+        }
       }
     }
     for (const [name, field] of [
@@ -120,6 +131,16 @@ export const shape: Check = {
     });
   },
 };
+
+/** Plain cross entropy over the number of units that count: where targets stand in for labels, no unit is left out. */
+function overCount(step: OpenedStep): ContractInput | undefined {
+  const { objective, declared } = step;
+  const { classWeights, labelSmoothing } = objective.contract.options;
+  if (objective.name !== "crossEntropy" || classWeights !== null || labelSmoothing !== 0 || !declared?.count)
+    return undefined;
+  const contract = withOptions(step, { labelShift: 0 });
+  return { ...contract, reduction: { ...contract.reduction, divideBy: { constant: declared.count } } };
+}
 
 /**
  * Labels or targets of a type or range that the loss cannot mean: class labels as floats, scores cast to whole numbers,

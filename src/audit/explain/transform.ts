@@ -197,6 +197,20 @@ const steps: Readonly<Record<string, Apply>> = {
       return view(out, g.shape, "unlabeled", "float64");
     });
   },
+  // The log-softmax is right; its numbers are then read in the order of other axes, as rows of classes.
+  reorderLogProbabilities: (setting, transform) => {
+    const { labels, logits, mask, ...rest } = setting.batch as Record<string, Tensor>;
+    const places = placesOf(logits!.shape, transform.value as readonly number[]);
+    const classes = logits!.shape.at(-1)!;
+    const units = unitsOf(setting.objective, setting.batch);
+    const data = new Float64Array(logits!.data.length);
+    for (let unit = 0; unit < units.count; unit++) {
+      if (!units.counts(unit)) continue;
+      const place = places[units.source(unit) * classes + Number(labels!.data[unit])]!;
+      data[place] = data[place]! + 1;
+    }
+    return { batch: { ...rest, logits: logits!, targets: view(data, logits!.shape, "unlabeled", "float64") } };
+  },
   // No gradient for a field, or for the rows of it that other ranks own.
   detach: (setting, transform) => {
     const field = fieldOf(setting, transform);

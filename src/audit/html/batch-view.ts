@@ -17,7 +17,8 @@ import {
   type Vocabulary,
 } from "../../inspect/index.js";
 import type { AuditedStep } from "../audited-step.js";
-import { told } from "./words.js";
+import { contextOf } from "../open-step.js";
+import { capitalized, told } from "./words.js";
 
 /** The batches of a step as they can be looked at, or why they cannot. */
 export interface SeenBatches {
@@ -37,8 +38,7 @@ export interface BatchLimits {
 /** Lays the batches of a step out, position by position; fields that contradict the contract cannot be. */
 export function seenBatches(step: AuditedStep): SeenBatches {
   if (step.contradiction) return { batches: [], reason: "The fields contradict the contract." };
-  const parts = step.parts.map(({ context }) => context);
-  if (parts.some(({ sampled }) => sampled)) {
+  if (step.parts.some((part) => contextOf(step.record, part).sampled)) {
     return { batches: [], reason: "Only some units of the step were kept: its rows are not whole." };
   }
   try {
@@ -49,12 +49,12 @@ export function seenBatches(step: AuditedStep): SeenBatches {
   }
 }
 
-/** Whether a batch has labels along time, or sequences without known frames: else a picture of it tells little. */
-export function isWorthALook(batch: InspectedBatch): boolean {
+/** Whether a batch has tokens or labels along time, or sequences without known frames: a picture of others tells little. */
+export function isWorthALook(batch: InspectedBatch, { objective }: AuditedStep): boolean {
   if (batch.rows === 0) return false;
-  return (
-    batch.shows === "alignments" || batch.ids !== null || (batch.labels !== null && batch.length > 1 && batch.rows > 1)
-  );
+  if (batch.shows === "alignments" || batch.ids !== null) return true;
+  const isAlongTime = objective.definition.unit === "position" && batch.rows > 1 && batch.length > 1;
+  return isAlongTime && batch.labels !== null;
 }
 
 /**
@@ -68,7 +68,8 @@ export function batchView(
 ): ComponentChild {
   const tokens = batches.filter((batch) => batch.shows === "tokens");
   const chosen = partsToShow(batches, limits.parts);
-  const room = Math.floor(limits.positions / chosen.length);
+  const room = Math.max(leastPositions, Math.floor(limits.positions / chosen.length));
+  const briefly = textOf && ((id: number) => cut(textOf(id)));
   const left = batches.length - chosen.length;
   return h(
     "div",
@@ -79,12 +80,24 @@ export function batchView(
       h(
         "div",
         { class: "part" },
-        batch.title !== null && h("h4", null, capital(told(batch.title, 120))),
-        batch.shows === "tokens" ? tokensView(batch, textOf, room, limits.ofRow) : alignmentsView(batch, textOf, room),
+        batch.title !== null && h("h4", null, capitalized(told(batch.title, 120))),
+        batch.shows === "tokens"
+          ? tokensView(batch, briefly, room, Math.min(room, limits.ofRow))
+          : alignmentsView(batch, briefly, room),
       ),
     ),
     left > 0 && h("p", { class: "more" }, `${numbered(left, "more part")}, not on this page`),
   );
+}
+
+/** Positions of a part that are shown however many parts there are. */
+const leastPositions = 24;
+
+/** Letters of a token's text; a vocabulary may hold anything. */
+const longestToken = 32;
+
+function cut(text: string | undefined): string | undefined {
+  return text !== undefined && text.length > longestToken ? `${text.slice(0, longestToken - 1)}…` : text;
 }
 
 /** Parts with something to look at first, in their order. */
@@ -135,8 +148,9 @@ function firstOf({ length }: TokenBatch, row: number, holds: (unit: number) => b
   return -1;
 }
 
-/** Cells of a heat map that a sequence may have. */
+/** Cells of a heat map, and labels, that a sequence may have. */
 const largestMap = 3000;
+const mostLabels = 300;
 
 function alignmentsView(batch: AlignmentBatch, textOf: Vocabulary | undefined, room: number): ComponentChild[] {
   let used = 0;
@@ -144,7 +158,7 @@ function alignmentsView(batch: AlignmentBatch, textOf: Vocabulary | undefined, r
   let tooLarge = 0;
   for (const [row, { frames, labels }] of batch.sequences.entries()) {
     const cells = frames * (2 * labels.length + 1);
-    if (cells > largestMap) tooLarge++;
+    if (cells > largestMap || labels.length > mostLabels) tooLarge++;
     else if (used + cells <= 3 * room) {
       shown.push(row);
       used += cells;
@@ -157,8 +171,4 @@ function alignmentsView(batch: AlignmentBatch, textOf: Vocabulary | undefined, r
     ...shown.map((row) => alignmentView(batch, row, textOf)),
     left > 0 ? h("p", { class: "more" }, `${numbered(left, "more sequence")}, not on this page${why}`) : null,
   ];
-}
-
-function capital(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }

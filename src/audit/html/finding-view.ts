@@ -15,14 +15,14 @@ export function findingView(finding: Finding, audit: StepAudit): ComponentChild 
   return h(
     "article",
     { class: `finding ${verdict.toLowerCase()}` },
-    h("h4", null, mark(verdict), " ", h("code", null, check)),
+    h("h4", null, mark(verdict), " ", h("code", null, told(check, 80))),
     h("p", { class: "what" }, told(message)),
     paragraph("Why", why),
     paragraph("Harm", harm),
     h("p", null, h("b", { class: "label" }, "Fix"), " ", capitalized(first)),
     code.length > 0 && h("pre", { tabIndex: 0 }, h("code", null, code.join("\n"))),
     evidenceView(evidence),
-    h("p", { class: "docs" }, "More: ", h("code", null, `docs/checks/${check}.md`)),
+    h("p", { class: "docs" }, "More: ", h("code", null, `docs/checks/${told(check, 80)}.md`)),
   );
 }
 

@@ -10,6 +10,9 @@ import { errorInWords, figure, partName, spelled, times, told, unitsInWords } fr
 /** Parts that a table lists; a step of more is told in the last line. */
 const mostParts = 128;
 
+/** Parts that stand one below the other; a table of more scrolls, so that findings are not far below. */
+const shortTable = 20;
+
 /** The contract in words, the declared numbers beside the reported ones, and what each part counts and how it pulls. */
 export function numbersView(step: AuditedStep): ComponentChild {
   const { declared, objective, parts } = step;
@@ -101,21 +104,24 @@ function lossInWords({ declared, loss, lossError, tolerance, record }: AuditedSt
     : `${shown} ${percent > 0 ? "higher" : "lower"} than declared${term}`;
 }
 
-function gradientHead({ gradientError, declared, reported, tolerance, ...step }: AuditedStep): string {
+function gradientHead(step: AuditedStep): string {
+  const { gradientError, tolerance } = step;
   if (gradientError === undefined) return "none";
   if (gradientError <= tolerance.gradient) return "the same";
-  const { lengthRatio } = comparison({ gradientError, declared, reported, tolerance, ...step });
-  return lengthRatio === undefined || !Number.isFinite(lengthRatio) ? "another" : `${times(lengthRatio)} as long`;
+  const { lengthRatio = Number.NaN } = comparison(step);
+  return Number.isFinite(lengthRatio) ? `${times(lengthRatio)} as long` : "another";
 }
 
 function gradientInWords(step: AuditedStep): string {
-  const { gradientError, tolerance } = step;
+  const { gradientError, tolerance, reported, declared } = step;
   if (gradientError === undefined) {
     return step.parts.length > 1 ? "not recorded for every part: not compared" : "not recorded: not compared";
   }
   if (gradientError <= tolerance.gradient) return `as declared (${errorInWords(gradientError)})`;
-  const { degrees } = comparison(step);
-  if (degrees === undefined || !Number.isFinite(degrees)) return "not the declared one";
+  if (reported?.some((gradients) => !gradients.isFinite)) return "not finite: NaN or infinity was reported";
+  if (declared?.gradients.some((gradients) => !gradients.isFinite)) return "finite, where the declared one is not";
+  const { degrees = Number.NaN } = comparison(step);
+  if (!Number.isFinite(degrees)) return "not the declared one";
   return degrees < 0.5 ? "in the declared direction" : `${degrees.toFixed(0)} degrees off the declared direction`;
 }
 
@@ -135,7 +141,12 @@ function partsView(step: AuditedStep): ComponentChild {
   const cell = (text: string) => h("td", null, text);
   return h(
     "div",
-    { class: "scroll", tabIndex: 0, role: "group", "aria-label": "The parts of the step" },
+    {
+      class: parts.length > shortTable ? "scroll tall" : "scroll",
+      tabIndex: 0,
+      role: "group",
+      "aria-label": "The parts of the step",
+    },
     h(
       "table",
       { class: "parts" },

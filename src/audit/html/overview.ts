@@ -26,7 +26,9 @@ export function overview(title: string, steps: readonly OverviewStep[]): Compone
     .filter(({ count }) => count > 0)
     .map(({ verdict, count }) => `${count} ${inWords[verdict]}`);
   const firstBad = steps.findIndex((_, i) => verdicts[i] === worst);
-  const sentence = worst === "CLEAN" ? "" : ` ${sentenceOf(steps[firstBad]!.audit)}`;
+  const nameOf = namesOf(steps.map(({ audit }) => audit));
+  const { audit: first } = steps[firstBad]!;
+  const sentence = worst === "CLEAN" ? "" : ` In ${nameOf(first)}: ${sentenceOf(first)}`;
   return h(
     "section",
     { class: "overview" },
@@ -34,11 +36,25 @@ export function overview(title: string, steps: readonly OverviewStep[]): Compone
       "header",
       { class: `verdict ${worst.toLowerCase()}` },
       h("h1", null, mark(worst), " ", title),
-      h("p", { class: "sentence" }, `Of ${numbered(steps.length, "step")} ${listed(counted)}.${sentence}`),
+      h("p", { class: "sentence" }, `${numbered(steps.length, "step")}: ${counted.join(", ")}.${sentence}`),
     ),
-    historyView(steps.map(({ audit }) => audit)),
-    stepsView(steps, verdicts),
+    historyView(
+      steps.map(({ audit }) => audit),
+      nameOf,
+    ),
+    stepsView(steps, verdicts, nameOf),
   );
+}
+
+type NameOf = (audit: StepAudit) => string;
+
+/** What lines call their steps: by number alone where all are numbered steps of one run. */
+function namesOf(audits: readonly StepAudit[]): NameOf {
+  const contexts = audits.map(({ step }) => step.record.context);
+  const isOneRun = contexts.every(
+    ({ run, step }) => step !== undefined && run !== undefined && run === contexts[0]!.run,
+  );
+  return ({ step }) => (isOneRun ? `step ${step.record.context.step}` : stepName(step));
 }
 
 const inWords: Readonly<Record<Verdict, string>> = {
@@ -47,10 +63,6 @@ const inWords: Readonly<Record<Verdict, string>> = {
   NOTE: "not compared in full",
   CLEAN: "clean",
 };
-
-function listed(words: readonly string[]): string {
-  return words.length < 2 ? (words[0] ?? "none") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
-}
 
 // ---- what was found, since when, how often ----
 
@@ -73,7 +85,7 @@ function historiesOf(audits: readonly StepAudit[]): readonly History[] {
   }));
 }
 
-function historyView(audits: readonly StepAudit[]): ComponentChild {
+function historyView(audits: readonly StepAudit[], nameOf: NameOf): ComponentChild {
   const histories = historiesOf(audits);
   if (histories.length === 0) return null;
   return h(
@@ -99,10 +111,10 @@ function historyView(audits: readonly StepAudit[]): ComponentChild {
           return h(
             "tr",
             null,
-            h("th", { scope: "row" }, h("code", null, check)),
+            h("th", { scope: "row" }, h("code", null, told(check, 80))),
             h("td", null, `${places.length} of ${found.length}`),
-            h("td", null, stepName(audits[places[0]!]!.step)),
-            h("td", null, places.length > 1 ? stepName(audits[places.at(-1)!]!.step) : "–"),
+            h("td", null, nameOf(audits[places[0]!]!)),
+            h("td", null, places.length > 1 ? nameOf(audits[places.at(-1)!]!) : "–"),
             h("td", { class: "over" }, stripOf(found)),
           );
         }),
@@ -143,7 +155,7 @@ function stripOf(found: readonly (Severity | undefined)[]): ComponentChild {
 
 // ---- every step in a line ----
 
-function stepsView(steps: readonly OverviewStep[], verdicts: readonly Verdict[]): ComponentChild {
+function stepsView(steps: readonly OverviewStep[], verdicts: readonly Verdict[], nameOf: NameOf): ComponentChild {
   const left = steps.length - mostSteps;
   return h(
     "div",
@@ -165,7 +177,7 @@ function stepsView(steps: readonly OverviewStep[], verdicts: readonly Verdict[])
         null,
         ...steps.slice(0, mostSteps).map(({ audit, link }, i) => {
           const { declared, loss } = audit.step;
-          const name = stepName(audit.step);
+          const name = nameOf(audit);
           const checks = [...new Set(audit.findings.map(({ check }) => check))];
           return h(
             "tr",

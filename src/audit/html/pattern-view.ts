@@ -3,7 +3,7 @@ import { numbered } from "../../inspect/index.js";
 import type { AuditedStep } from "../audited-step.js";
 import { type CellTokens, type FieldPattern, type PartPulls, predictedUnits, tokensOfCells } from "./pattern.js";
 import { type PullKind, pullCode, pullKinds, type UnitPulls } from "./unit-pulls.js";
-import { figure, partName, spelled, times, told, unitsInWords } from "./words.js";
+import { capitalized, figure, partName, times, told, unitsInWords } from "./words.js";
 
 /** Height of a line, and width of a cell, in the units of its drawing; a page stretches lines to its own width. */
 const height = 30;
@@ -12,7 +12,7 @@ const width = 10;
 const widestCell = 26;
 
 /** Cells that say what they are while a pointer is on them; more would make the page too large. */
-const mostTips = 1200;
+const mostTips = 800;
 
 /**
  * The gradient of a step as lines of cells, one a unit: what was reported as a bar, what the contract gives as a tick.
@@ -62,7 +62,11 @@ function fieldView(step: AuditedStep, pattern: FieldPattern, isOneOfSeveral: boo
     ...parts.map((part) => partView(step, pattern, part, tips)),
     scalars.length > 0 && scalarsView(step, pattern),
     partsLeftOut > 0 &&
-      h("p", { class: "more" }, `${numbered(partsLeftOut, "more part")}, whose units deviate less, not drawn`),
+      h(
+        "p",
+        { class: "more" },
+        `${numbered(partsLeftOut, "more part")}, nearer to their declared gradients, not drawn`,
+      ),
   );
 }
 
@@ -178,13 +182,14 @@ function rolesView({ byRole }: FieldPattern): ComponentChild {
 function partView(step: AuditedStep, pattern: FieldPattern, part: PartPulls, tips: boolean): ComponentChild {
   const { pulls } = part;
   const cellTokens = tokensOfCells(part);
+  const predicted = part.tokens && predictedUnits(part.tokens);
   const isOneOfSeveral = step.parts.length > 1;
-  const own = pulls.columnsEach > 1 || pulls.rowsEach > 1 ? `a cell is ${eachInWords(pulls)}` : "";
+  const own = pulls.columnsEach > 1 || pulls.rowsEach > 1 ? `each cell: ${eachInWords(pulls)}` : "";
   return h(
     "div",
     { class: pulls.isLine && pulls.lines < 2 ? "part nameless" : "part" },
     (isOneOfSeveral || own) &&
-      h("h5", null, isOneOfSeveral && capitalPart(step, part.part), own && h("small", null, own)),
+      h("h5", null, isOneOfSeveral && capitalized(partName(step, part.part)), own && h("small", null, own)),
     ...Array.from({ length: pulls.lines }, (_, line) => {
       const cells = cellsOf(pulls, line, pattern.longest);
       const name = lineName(pulls, line);
@@ -201,7 +206,7 @@ function partView(step: AuditedStep, pattern: FieldPattern, part: PartPulls, tip
             "svg",
             { class: "lines", viewBox: `0 0 ${pulls.cells * width} ${height}`, preserveAspectRatio: "none" },
             ...shapesOf(cells),
-            tips && tipsOf(part, line, name),
+            tips && tipsOf(part, predicted, line, name),
           ),
           cellTokens && bandView(cellTokens.slice(line * pulls.cells, (line + 1) * pulls.cells)),
         ),
@@ -212,14 +217,9 @@ function partView(step: AuditedStep, pattern: FieldPattern, part: PartPulls, tip
   );
 }
 
-function capitalPart(step: AuditedStep, part: number): string {
-  const name = partName(step, part);
-  return `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
-}
-
 function eachInWords({ rowsEach, columnsEach, isLine }: UnitPulls): string {
   const columns = numbered(columnsEach, isLine ? "unit" : "position");
-  return rowsEach > 1 ? `${columns} of ${numbered(rowsEach, "row")}, put together` : `${columns}, put together`;
+  return rowsEach > 1 ? `${columns} of ${numbered(rowsEach, "row")}` : columns;
 }
 
 function lineName({ isLine, rows, columns, rowsEach, cells, columnsEach, lines }: UnitPulls, line: number): string {
@@ -281,9 +281,13 @@ function round(number: number): number {
 }
 
 /** What is known of each cell, shown by the browser while the pointer is on it. */
-function tipsOf({ pulls, tokens }: PartPulls, line: number, name: string): ComponentChild[] {
+function tipsOf(
+  { pulls, tokens }: PartPulls,
+  predicted: Int32Array | undefined,
+  line: number,
+  name: string,
+): ComponentChild[] {
   const { cells, kinds, reported, declared, columnsEach, columns, rowsEach, isLine } = pulls;
-  const predicted = tokens && predictedUnits(tokens);
   return Array.from({ length: cells }, (_, cell) => {
     const at = line * cells + cell;
     const kind = pullKinds[kinds[at]!]!;
@@ -363,19 +367,13 @@ function axisView({ cells, columnsEach, columns, isLine, lines }: UnitPulls): Co
 
 // ---- scalars ----
 
-function scalarsView(step: AuditedStep, { field, scalars }: FieldPattern): ComponentChild {
+function scalarsView(step: AuditedStep, { scalars }: FieldPattern): ComponentChild {
+  const isOneOfSeveral = step.parts.length > 1;
+  const heads = [...(isOneOfSeveral ? ["part"] : []), "reported", "declared"];
   return h(
     "table",
     null,
-    h(
-      "thead",
-      null,
-      h(
-        "tr",
-        null,
-        ...["part", `gradient of ${spelled(field)}, reported`, "declared"].map((head) => h("th", null, head)),
-      ),
-    ),
+    h("thead", null, h("tr", null, ...heads.map((head) => h("th", { scope: "col" }, head)))),
     h(
       "tbody",
       null,
@@ -383,7 +381,7 @@ function scalarsView(step: AuditedStep, { field, scalars }: FieldPattern): Compo
         h(
           "tr",
           null,
-          h("td", null, partName(step, part)),
+          isOneOfSeveral && h("th", { scope: "row" }, partName(step, part)),
           h("td", null, figure(reported)),
           h("td", null, figure(declared)),
         ),

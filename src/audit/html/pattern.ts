@@ -1,6 +1,7 @@
 import { kindOf, roleCode, roleNames, type TokenBatch } from "../../inspect/index.js";
 import type { Tensor } from "../../tensor/index.js";
 import type { AuditedStep } from "../audited-step.js";
+import { contextOf } from "../open-step.js";
 import { placesOf, pullCode, pullKinds, type UnitPulls, unitPulls } from "./unit-pulls.js";
 
 /** The gradient of one part's field in lines, and what the tokens are that its positions predict. */
@@ -24,7 +25,7 @@ export interface FieldPattern {
   /** In the order of the parts. */
   readonly parts: readonly PartPulls[];
   readonly scalars: readonly ScalarPull[];
-  /** Parts that deviate less than those shown. */
+  /** Parts nearer to their declared gradients than those shown. */
   readonly partsLeftOut: number;
   /** Units of each kind over all parts, those left out as well. */
   readonly counts: Readonly<Record<(typeof pullKinds)[number], number>>;
@@ -94,7 +95,7 @@ function patternOf(
     .filter(({ mine }) => mine.shape.length > 0)
     .map(({ part, mine, theirs }): PartPulls => {
       const batch = batches[part];
-      const sampled = step.parts[part]!.context.sampled;
+      const { sampled } = contextOf(step.record, step.parts[part]!);
       const kept = sampled?.fields.includes(field) ? sampled : undefined;
       const places = placesOf(step.objective, field, mine.shape, batch, kept);
       const pulls = unitPulls(field, places, mine, theirs, { lines, cells: limits.cells }, tolerance);
@@ -119,14 +120,22 @@ function patternOf(
   };
 }
 
-/** The parts in which most units pull otherwise than declared, in the order of the parts. */
+/** The parts whose gradients lie farthest from the declared ones, in the order of the parts. */
 function mostDeviating(all: readonly PartPulls[], most: number): readonly PartPulls[] {
   if (all.length <= most) return all;
-  const deviating = ({ pulls }: PartPulls) =>
-    pulls.counts.reduce((sum, count, kind) => sum + (kind > pullCode.same ? count * kind : 0), 0);
-  const ranked = all.map((pulls) => ({ pulls, rank: deviating(pulls) })).sort((a, b) => b.rank - a.rank);
-  const chosen = new Set(ranked.slice(0, most).map(({ pulls }) => pulls));
-  return all.filter((pulls) => chosen.has(pulls));
+  const ranked = all.map((part) => ({ part, gap: gapOf(part.pulls) })).sort((a, b) => b.gap - a.gap || 0);
+  const chosen = new Set(ranked.slice(0, most).map(({ part }) => part));
+  return all.filter((part) => chosen.has(part));
+}
+
+/** How far lengths lie apart, squared; where directions do, both in full. What is not finite is farthest. */
+function gapOf({ kinds, reported, declared, counts }: UnitPulls): number {
+  if (counts[pullCode.broken]! > 0) return Number.POSITIVE_INFINITY;
+  return kinds.reduce((sum, kind, cell) => {
+    const [mine, theirs] = [reported[cell]!, declared[cell]!];
+    if (kind >= pullCode.turned) return sum + mine * mine + theirs * theirs;
+    return sum + (mine - theirs) * (mine - theirs);
+  }, 0);
 }
 
 /** How many tokens of each role pull, and how many should: of the tokens that the positions predict. */

@@ -24,7 +24,7 @@ export interface PageStep {
 }
 
 /** What pictures take at most on a page. */
-const pictures = { positions: 1500, ofRow: 256, parts: 12, lines: 48, cells: 128 } as const;
+const pictures = { positions: 1200, ofRow: 256, parts: 12, lines: 48, leastLines: 24, cells: 128 } as const;
 
 /** Findings that are told in full. */
 const mostFindings = 24;
@@ -80,9 +80,13 @@ function picturesOf(step: AuditedStep, room: number, textOf: Vocabulary | undefi
     const batch = batches[part];
     return batch?.shows === "tokens" ? batch : undefined;
   });
-  const limits = { parts: pictures.parts, lines: share(pictures.lines), cells: pictures.cells };
+  const limits = {
+    parts: pictures.parts,
+    lines: Math.max(pictures.leastLines, share(pictures.lines)),
+    cells: pictures.cells,
+  };
   const patterns = patternsOf(step, tokens, limits);
-  const shown = batches.filter(isWorthALook);
+  const shown = batches.filter((batch) => isWorthALook(batch, step));
   return [
     h("h3", null, "The gradient, unit by unit"),
     patterns.length ? patternView(step, patterns) : h("p", { class: "note" }, withoutPattern(step)),

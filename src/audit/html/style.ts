@@ -7,7 +7,7 @@ export const style = `${batchStyle}
   --clean-paper: #eff9f2; --open: #3c5680; --open-paper: #f0f4fa; --card: #f7f8fa;
   --same: #4f9d6b; --weaker: #2b7bba; --stronger: #d9730d; --turned: #8a4fc0; --missing: #b3261e; --extra: #b3261e;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --wrong: #ff8a80; --wrong-paper: #2c1917; --doubt: #f0b84d; --doubt-paper: #2a2213; --clean: #6fd08f;
     --clean-paper: #14261a; --open: #a9c0e6; --open-paper: #18212e; --card: #1b2025;
@@ -54,6 +54,9 @@ td .mark, th .mark { padding: 0 .4em; border-width: 1px; }
 .tile i { font-style: normal; font-weight: 700; }
 .tile.right i { color: var(--clean); } .tile.wrong i { color: var(--wrong); }
 .scroll { overflow-x: auto; }
+.scroll.tall { max-height: 34rem; overflow-y: auto; border-bottom: 1px solid var(--line); }
+.tall thead th { position: sticky; top: 0; background: var(--paper); }
+.tall .whole > * { position: sticky; bottom: 0; background: var(--paper); }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 table + *, .scroll + .scroll { margin-top: 1rem; }
 th, td { padding: .28rem 1.1rem .28rem 0; text-align: right; border-bottom: 1px solid var(--line); vertical-align: middle; }
@@ -66,7 +69,7 @@ th:first-child, td:first-child { text-align: left; }
 .pull .times { display: inline-block; min-width: 5.6em; padding: 0 .7em; }
 .pull .said { color: var(--soft); }
 .steps, .history { width: 100%; }
-.steps td:nth-child(2), .steps td:last-child, .history td { text-align: left; }
+.steps tr > :nth-child(2), .steps tr > :last-child, .history th, .history td { text-align: left; }
 .steps td:last-child { overflow-wrap: anywhere; }
 .overview .scroll { margin-top: 1.4rem; }
 svg.over .error { fill: var(--wrong); } svg.over .warning { fill: var(--stronger); } svg.over .note { fill: var(--weaker); }
@@ -142,7 +145,7 @@ svg.lines.key { width: 13px; height: 30px; border-bottom: 1px solid var(--soft);
   h3, h4, h5 { break-after: avoid; }
   .step { break-before: page; }
   .step:first-child { break-before: auto; }
-  .scroll { overflow: visible; }
+  .scroll, .scroll.tall { overflow: visible; max-height: none; }
   pre code { white-space: pre-wrap; }
 }
 `;

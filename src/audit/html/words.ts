@@ -27,7 +27,12 @@ export function figure(value: number): string {
   if (Number.isNaN(value)) return "not a number";
   if (value === Number.POSITIVE_INFINITY) return "infinity";
   if (value === Number.NEGATIVE_INFINITY) return "minus infinity";
-  return short(value).replace(/^-/, "−");
+  return minus(short(value));
+}
+
+/** A number with the sign of a minus: no line is broken behind it. */
+function minus(digits: string): string {
+  return digits.replaceAll("-", "−");
 }
 
 /** "3.65x", "0.250x": how hard something pulls. */
@@ -35,15 +40,15 @@ export function times(factor: number): string {
   if (!Number.isFinite(factor)) return figure(factor);
   const size = Math.abs(factor);
   const digits = size !== 0 && (size >= 1e4 || size < 1e-3) ? factor.toExponential(1) : factor.toPrecision(3);
-  return `${digits.replace(/^-/, "−")}x`;
+  return `${minus(digits)}x`;
 }
 
-/** A relative error in one digit: "2e-7", "exact" where there is none. */
+/** A relative error in one digit: "2e−7", "exact" where there is none. */
 export function errorInWords(error: number | undefined): string {
   if (error === undefined) return "not compared";
   if (Number.isNaN(error)) return "not comparable";
   if (error === 0) return "exact";
-  return Number.isFinite(error) ? error.toExponential(0) : "infinite";
+  return Number.isFinite(error) ? minus(error.toExponential(0)) : "infinite";
 }
 
 /** "gradientLengthRatio" as "gradient length ratio". */

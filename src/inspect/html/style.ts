@@ -10,7 +10,7 @@ export const batchStyle = `
   --prompt: #e6edf8; --prompt-ink: #3c5680; --padding: #f1f2f4; --padding-ink: #8a929b;
   --ignored: #f8f1e3; --ignored-ink: #7a6438; --odd: #c8281e; --segment: #7a3fa8;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --paper: #14181c; --ink: #e4e8ec; --soft: #98a2ac; --line: #2b3238; --bar: #e4e8ec; --bar-ink: #14181c;
     --trained: #17301f; --fill: #58b877; --trained-ink: #c8f0d4; --trained-line: #58b877;
