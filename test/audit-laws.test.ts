@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { audit, auditToJson, report } from "../src/audit/index.js";
+import { audit, auditToJson, type Finding, report } from "../src/audit/index.js";
 import { type Objective, objectiveNames, type Tensor, tensor } from "../src/index.js";
 import type { StepPart, StepRecord } from "../src/io/index.js";
 import { isTensor } from "../src/tensor/index.js";
@@ -35,6 +35,12 @@ function recordOf({ contract }: Objective, body: Partial<StepRecord>): StepRecor
   };
 }
 
+/** Drawn batches mean nothing: smoothed soft targets and scores that look like probabilities are among them. */
+function isAboutNumbers({ check, evidence }: Finding): boolean {
+  if (check === "smoothing") return !("labelSmoothing" in evidence);
+  return check !== "probabilities-as-logits" || "declared" in evidence;
+}
+
 const named = objectiveNames().map((name) => [name]);
 
 describe("the numbers of the library are clean for", () => {
@@ -44,7 +50,8 @@ describe("the numbers of the library are clean for", () => {
         const { value, gradients } = found.objective.valueAndGradients(found.batch);
         fc.pre(Number.isFinite(value));
         const record = recordOf(found.objective, { fields: fieldsOf(found), reported: { loss: value, gradients } });
-        expect(audit(record).findings.map(({ check, message }) => `${check}: ${message}`)).toEqual([]);
+        const given = audit(record).findings.filter(isAboutNumbers);
+        expect(given.map(({ check, message }) => `${check}: ${message}`)).toEqual([]);
       }),
       { numRuns: runs },
     );
@@ -62,7 +69,9 @@ describe("the numbers of the library are clean for", () => {
         const part: StepPart = { fields: fieldsOf(found), reported: { loss: value, gradients: shares }, context: {} };
         const reported = { loss: value, gradients: {} };
         const { findings } = audit(recordOf(objective, { reported, parts: [part, part] }));
-        const given = findings.map(({ check, severity, message }) => `${severity} ${check}: ${message}`);
+        const given = findings
+          .filter(isAboutNumbers)
+          .map(({ check, severity, message }) => `${severity} ${check}: ${message}`);
         // A row's loss depends on its whole batch: two of them may be no step that can be judged, and that is said.
         const judged = objective.couples ? given.filter((text) => !text.includes("cannot be evaluated on")) : given;
         expect(judged).toEqual([]);
@@ -106,7 +115,7 @@ describe("whatever was reported, an audit can be printed and written for", () =>
           const checks = result.findings.map(({ check }) => check);
           expect(new Set(checks).size).toBe(checks.length);
           const text = report(result, plain);
-          expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+          expect(text.split("\n").filter((line) => line.length > 80)).toEqual([]);
           expect(text).not.toMatch(/undefined|\[object|null/);
           const json = JSON.stringify(auditToJson("p", result), (_, value) => {
             if (typeof value === "number" && !Number.isFinite(value)) throw new Error("a number that JSON lacks");

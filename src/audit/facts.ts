@@ -66,8 +66,9 @@ const largestSolved = 2e6;
  * @param contractAt - the contract with the parameter
  */
 export function solvedFor(step: OpenedStep, around: number, contractAt: (value: number) => ContractInput): number[] {
-  const { loss } = step;
-  if (loss === null || !Number.isFinite(loss) || sizeOfStep(step) > largestSolved) return [];
+  const { loss, reported } = step;
+  // One number is always reached by one parameter: only a gradient tells whether it means anything.
+  if (!reported || loss === null || !Number.isFinite(loss) || sizeOfStep(step) > largestSolved) return [];
   const gap = (value: number) => (valueUnder(step, contractAt(value)) ?? Number.NaN) - loss;
   // A factor of 1.35 a step: from a hundredth to a hundred times the declared value.
   const grid = Array.from({ length: 32 }, (_, i) => around * factorPower(i - 16));

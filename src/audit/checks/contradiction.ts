@@ -126,7 +126,7 @@ export const shape: Check = {
           : "Scores of one position are taken for classes of another: what is learned is noise.",
         fix: table
           ? "give both the same shape:\nloss = F.mse_loss(prediction.squeeze(-1), target)"
-          : "move the axis, then reshape:\nlogits = logits.permute(0, 2, 1).reshape(-1, num_classes)   # [B, K, T] to [B*T, K]\nloss = F.cross_entropy(logits, labels.reshape(-1))",
+          : "move the axis, then reshape:\n# [B, K, T] to [B*T, K]\nlogits = logits.permute(0, 2, 1).reshape(-1, num_classes)\nloss = F.cross_entropy(logits, labels.reshape(-1))",
       };
     });
   },

@@ -42,7 +42,7 @@ export const ctcBlank: Check = {
 };
 
 const fixCode =
-  "name the blank once, and hand the same number to loss, labels and decoder:\nloss = F.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=BLANK)\nassert not (targets == BLANK).any()";
+  "name the blank once, and hand the same number to loss, labels and decoder:\nloss = F.ctc_loss(log_probs, targets, input_lengths,\n                  target_lengths, blank=BLANK)\nassert not (targets == BLANK).any()";
 
 /** What a symbol table calls the blank. */
 const blankName = /^[<[({|]?\s*(blank|blk|ctc[-_ ]?blank|eps|epsilon|ε|∅|-)\s*[>\])}|]?$/i;

@@ -39,7 +39,7 @@ export const ctcLayout: Check = {
 };
 
 const fixCode =
-  "transpose where the axes differ, and check it by a shape that is not square:\nlog_probs = logits.log_softmax(-1).transpose(0, 1)   # [B, T, C] to the [T, B, C] of F.ctc_loss\nassert log_probs.shape[1] == input_lengths.shape[0]";
+  "transpose where the axes differ, and check it by a shape that is not square:\n# [B, T, C] to the [T, B, C] of F.ctc_loss\nlog_probs = logits.log_softmax(-1).transpose(0, 1)\nassert log_probs.shape[1] == input_lengths.shape[0]";
 
 function axes(layout: string): string {
   return layout === "TBC" ? "time, batch, class" : "batch, time, class";

@@ -57,7 +57,7 @@ export const ctcLengths: Check = {
 };
 
 const fixCode =
-  "give the lengths after the encoder's stride, and drop what cannot be aligned:\ninput_lengths = (feature_lengths + stride - 1) // stride      # as the encoder pads\nneeded = label_lengths + repeats                               # a blank between equal labels\nkeep = input_lengths >= needed                                  # count what you drop; zero_infinity hides it";
+  "give the lengths after the encoder's stride, and drop what cannot be aligned:\ninput_lengths = (feature_lengths + stride - 1) // stride\nneeded = label_lengths + repeats   # a blank between equal labels\nkeep = input_lengths >= needed     # count what you drop:\n                                   # zero_infinity hides it";
 
 /** Frames that a row's labels need: one each, and a blank between equal neighbors. */
 function framesNeeded(labels: ArrayLike<number | bigint>, from: number, count: number): number {

@@ -34,7 +34,7 @@ export const detachedModulation: Check = {
       harm: "The loss is the same number; its gradient pulls hard and easy samples otherwise than the declared objective.",
       fix: declared
         ? "detach p_t, as declared, or declare reweightOnly: false."
-        : "leave p_t attached, or declare that it only reweighs (reweightOnly: true):\nlog_p = F.log_softmax(logits, -1).gather(-1, labels[:, None]).squeeze(-1)\nloss = -(1 - log_p.exp()) ** gamma * log_p     # no detach(), no torch.no_grad()",
+        : "leave p_t attached, or declare that it only reweighs (reweightOnly: true):\nlog_p = F.log_softmax(logits, -1)\nlog_p = log_p.gather(-1, labels[:, None]).squeeze(-1)\nloss = -(1 - log_p.exp()) ** gamma * log_p  # no detach, no no_grad",
     }));
   },
 };

@@ -81,7 +81,7 @@ export const gatherGradient: Check = {
         cause: multiplied
           ? "The backward pass of a gather sums what every rank hands back; where all ranks have the same loss, that is the same gradient once a rank."
           : "all_gather gives copies: what other ranks' rows do to the loss of this rank never reaches their encoder.",
-        fix: "gather with a gradient, and divide by the ranks where every rank has the whole loss:\nfrom torch.distributed.nn.functional import all_gather\nk_all = torch.cat(all_gather(k))          # carries the gradient back\nlabels = rank * q.size(0) + torch.arange(q.size(0), device=q.device)\nloss = F.cross_entropy(q @ k_all.T / temperature, labels)  # own queries only: DDP averages over ranks",
+        fix: "gather with a gradient, and divide by the ranks where every rank has the whole loss:\nfrom torch.distributed.nn.functional import all_gather\nk_all = torch.cat(all_gather(k))          # carries the gradient back\nlabels = rank * q.size(0) + torch.arange(q.size(0), device=q.device)\n# own queries only: DDP averages over ranks\nloss = F.cross_entropy(q @ k_all.T / temperature, labels)",
       };
     });
   },

@@ -62,7 +62,7 @@ export const labelShift: Check = {
 };
 
 const fixCode =
-  "shift once, in one place:\nloss = F.cross_entropy(logits[:, :-1].reshape(-1, V), labels[:, 1:].reshape(-1), ignore_index=-100)\n# Hugging Face models shift inside: pass labels=input_ids, unshifted";
+  "shift once, in one place:\nloss = F.cross_entropy(logits[:, :-1].reshape(-1, V),\n                       labels[:, 1:].reshape(-1),\n                       ignore_index=-100)\n# Hugging Face models shift inside: pass labels=input_ids, unshifted";
 
 /** Labels that stand at the wrong distance from the tokens the model read. */
 function fromTokens(step: AuditedStep): readonly Finding[] {

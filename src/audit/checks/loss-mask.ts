@@ -112,7 +112,7 @@ export const lossMask: Check = {
 };
 
 const fixCode =
-  "write the loss mask into the labels, once, where roles and padding are known:\nlabels = input_ids.clone()\nlabels[attention_mask == 0] = -100        # padding, told by the mask, not by its id\nlabels[role != ASSISTANT] = -100          # prompts; keep the end of sequence of the answer\nlabels[first_token_of_a_document] = -100  # packed rows";
+  "write the loss mask into the labels, once, where roles and padding are known:\nlabels = input_ids.clone()\nlabels[attention_mask == 0] = -100  # padding, by mask, not by id\nlabels[role != ASSISTANT] = -100    # prompts; keep the answer's end\nlabels[first_token_of_a_document] = -100  # packed rows";
 
 function isFlags({ data }: Tensor): boolean {
   for (let i = 0; i < data.length; i++) if (Number(data[i]) !== 0 && Number(data[i]) !== 1) return false;

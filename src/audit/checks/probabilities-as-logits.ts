@@ -59,7 +59,7 @@ export const probabilitiesAsLogits: Check = {
 function fixFor(scores: boolean): string {
   return scores
     ? "tell the loss that it is given logits:\nloss = F.cross_entropy(logits, labels)  # not nll_loss(logits, …)\n# Keras: SparseCategoricalCrossentropy(from_logits=True)"
-    : "leave the activation out before the loss, and apply it only where probabilities are read:\nlogits = model(x)                       # no softmax, no sigmoid at the end\nloss = F.cross_entropy(logits, labels)\nprobabilities = logits.softmax(-1)      # for reports";
+    : "leave the activation out before the loss, and apply it only where probabilities are read:\nlogits = model(x)                   # no softmax or sigmoid here\nloss = F.cross_entropy(logits, labels)\nprobabilities = logits.softmax(-1)  # for reports";
 }
 
 /** Fields that hold probabilities: rows that add up to 1, or what the model's raw output says of them. */

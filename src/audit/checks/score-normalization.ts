@@ -61,7 +61,7 @@ function declaredKind({ objective }: AuditedStep): Kind {
 function fixFor(step: AuditedStep): string {
   const kind = declaredKind(step);
   const by = kind === "sum" ? "" : " / mask.sum(-1)";
-  return `make every score as the contract says (score: "${kind}"), over the answer's tokens alone:\nscore = (log_probs * mask).sum(-1)${by}\n# or declare the other one: score: "${kind === "sum" ? "mean" : "sum"}"`;
+  return `make every score as the contract says (score: "${kind}"), over the answer's tokens alone:\nscore = (log_probs * mask).sum(-1)${by}\n# or declare the other: score: "${kind === "sum" ? "mean" : "sum"}"`;
 }
 
 /** Fields that are no such score of the recorded tokens. */

@@ -57,7 +57,7 @@ export const smoothing: Check = {
         harm: padded
           ? "The model is pulled towards the uniform distribution wherever there is padding."
           : "The model is pulled to another confidence than declared; with few classes the difference is large.",
-        fix: "let one call do both, under one mask:\nloss = F.cross_entropy(logits, labels, label_smoothing=epsilon, ignore_index=-100)",
+        fix: "let one call do both, under one mask:\nloss = F.cross_entropy(logits, labels, ignore_index=-100,\n                       label_smoothing=epsilon)",
       };
     });
     return explained.length ? explained : onSoftTargets(step);
@@ -66,7 +66,9 @@ export const smoothing: Check = {
 
 /** The ε at which the step's value is the reported loss: the value is linear in it. */
 function solvedEpsilon(step: OpenedStep): number | undefined {
-  const { loss } = step;
+  const { loss, reported } = step;
+  // One number is always reached by one parameter: only a gradient tells whether it means anything.
+  if (!reported) return undefined;
   const [none, half] = [0, 0.5].map((labelSmoothing) => valueUnder(step, withOptions(step, { labelSmoothing })));
   if (loss === null || none === undefined || half === undefined || !Number.isFinite(half) || half === none)
     return undefined;

@@ -101,7 +101,7 @@ export const weightingCalibration: Check = {
     const explained = findingOfExplanation("weighting-calibration", step, () => ({
       cause:
         "Weights belong outside the loss of a unit, once, and as declared: they decide what the probabilities mean.",
-      fix: "multiply last, the unweighted p_t inside:\nlog_p = F.log_softmax(logits, -1).gather(-1, labels[:, None]).squeeze(-1)\nloss = -alpha[labels] * (1 - log_p.exp()) ** gamma * log_p",
+      fix: "multiply last, the unweighted p_t inside:\nlog_p = F.log_softmax(logits, -1)\nlog_p = log_p.gather(-1, labels[:, None]).squeeze(-1)\nloss = -alpha[labels] * (1 - log_p.exp()) ** gamma * log_p",
     }));
     return explained.length ? explained : fromContext(step);
   },
@@ -191,7 +191,7 @@ function fromContext(step: AuditedStep): readonly Finding[] {
         ...(metric?.value !== undefined && { value: metric.value }),
         ...(decision?.threshold !== undefined && { threshold: decision.threshold }),
       },
-      fix: "bring the probabilities back before reading them, or tune the threshold on validation data:\nprobabilities = (logits - pos_weight.log()).sigmoid()   # undoPosWeight(logits, posWeight)\n# class weights: logits - log(w), or fit a temperature or Platt scaling on held-out data",
+      fix: "bring the probabilities back before reading them, or tune the threshold on validation data:\n# undoPosWeight(logits, posWeight)\nprobabilities = (logits - pos_weight.log()).sigmoid()\n# class weights: logits - log(w), or fit a temperature or\n# Platt scaling on held-out data",
     },
   ];
 }
