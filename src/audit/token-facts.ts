@@ -44,6 +44,8 @@ function factsOf({ objective }: Omit<AuditedStep, "explanations">, part: Searche
   const offset = offsetTo(fits(sequence.inputIds));
   const units = unitsOf(objective, part.batch);
   const by = offset ?? 0;
+  // Labels that are no tokens of the inputs at any distance say nothing of where they stand.
+  const isPlaced = offset !== undefined || !fits(sequence.inputIds);
   const facts: TokenFacts = {
     part: index,
     rows,
@@ -62,7 +64,7 @@ function factsOf({ objective }: Omit<AuditedStep, "explanations">, part: Searche
     isScored: (unit) => units.source(unit) >= 0,
     tokenOf: (unit) => {
       const place = (unit % length) + by;
-      return place < 0 || place >= length ? -1 : unit + by;
+      return !isPlaced || place < 0 || place >= length ? -1 : unit + by;
     },
   };
   return [facts];

@@ -62,6 +62,17 @@ export const shape: Check = {
     const scores = firstField(step, "logits");
     const answers = firstField(step, "labels") ?? firstField(step, "targets");
     const isCtc = step.objective.definition.family === "latent";
+    const axis = Number(step.objective.contract.options.classAxis ?? -1);
+    if (scores && axis > 0 && axis < scores.shape.length - 1 && !isCtc) {
+      const value = [...scores.shape.filter((_, at) => at !== axis), scores.shape[axis]!];
+      const words = `scores [${scores.shape.join(", ")}] reshaped to [${value.join(", ")}] without moving the class axis`;
+      out.push({
+        about,
+        words,
+        contract: withOptions(step, { classAxis: -1 }),
+        transform: [{ apply: "reshape", field: "logits", value }],
+      });
+    }
     if (scores && scores.shape.length === 3 && !isCtc) {
       for (const axes of [
         [0, 2, 1],
@@ -165,6 +176,14 @@ export const labelDtype: Check = {
             cost: 1.3,
           }))
         : []),
+      ...(firstField(step, "labels")
+        ? ["float16", "bfloat16"].map((value) => ({
+            about,
+            words: `labels rounded through ${value}: it holds no whole number above ${value === "float16" ? 2048 : 256} for sure`,
+            transform: [{ apply: "cast", field: "labels", value }],
+            cost: 1.1,
+          }))
+        : []),
     ];
   },
   inspect(step) {
@@ -214,7 +233,7 @@ function wholeTargets(step: OpenedStep): readonly Finding[] | undefined {
 function wrappedLabels(step: OpenedStep): readonly Finding[] | undefined {
   const labels = firstField(step, "labels");
   const { ignoreIndex } = step.objective.contract.options as { ignoreIndex?: number };
-  if (!labels || labels.dtype !== "uint8" || ignoreIndex === undefined || ignoreIndex >= 0) return undefined;
+  if (labels?.dtype !== "uint8" || ignoreIndex === undefined || ignoreIndex >= 0) return undefined;
   const wrapped = ((ignoreIndex % 256) + 256) % 256;
   let count = 0;
   for (let i = 0; i < labels.data.length; i++) if (Number(labels.data[i]) === wrapped) count++;

@@ -18,6 +18,7 @@ export const ctcLayout: Check = {
     const other = layout === "TBC" ? "BTC" : "TBC";
     const words = `a loss that takes the scores as [${axes(other)}]`;
     const name = step.parts[0]!.batch.logits ? "logits" : "logProbs";
+    const scores = step.parts[0]!.batch[name];
     return [
       { about: "ctc-layout", words, contract: withOptions(step, { layout: other }) },
       {
@@ -26,6 +27,19 @@ export const ctcLayout: Check = {
         transform: [{ apply: "reorder", field: name, value: [1, 0, 2] }],
         cost: 1.2,
       },
+      ...(isTensor(scores) && scores.shape.length === 3
+        ? [
+            {
+              about: "ctc-layout",
+              words: `${words} after a reshape that transposed nothing`,
+              contract: withOptions(step, { layout: other }),
+              transform: [
+                { apply: "reshape", field: name, value: [scores.shape[1]!, scores.shape[0]!, scores.shape[2]!] },
+              ],
+              cost: 1.1,
+            },
+          ]
+        : []),
     ];
   },
   inspect(step) {

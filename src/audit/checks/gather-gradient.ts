@@ -28,6 +28,15 @@ export const gatherGradient: Check = {
         1 / ranks,
         "the gradient divided by the number of ranks once more: each rank's share was averaged as if it were the whole",
       );
+      const embedded = Object.keys(part!.reported).filter((name) => (part!.reported[name]?.shape.length ?? 0) > 1);
+      for (const value of [ranks, 1 / ranks]) {
+        out.push({
+          about,
+          words: `gradients of ${embedded.join(" and ")} that are ${value > 1 ? "multiplied" : "divided"} by the number of ranks, beside a right one of the scale`,
+          transform: embedded.map((field) => ({ apply: "scaleField", field, value })),
+          cost: 1.1,
+        });
+      }
       if (part!.rowsOfParts) {
         out.push({ about, words: "each rank's own rows alone: nothing was gathered", transform: [{ apply: "local" }] });
         if (withoutGather.has(step.objective.name)) {
@@ -36,6 +45,12 @@ export const gatherGradient: Check = {
             about,
             words: "rows gathered without their gradient: other ranks' queries do not reach a rank's keys",
             transform: [loss],
+          });
+          const whole = { apply: "loss", value: "gatherDetached" };
+          out.push({
+            about,
+            words: "rows gathered without their gradient, the rank's own among them",
+            transform: [whole],
           });
           const scale = { apply: "scaleGradient", value: ranks };
           out.push({

@@ -66,13 +66,11 @@ const fixCode =
 
 /** Labels that stand at the wrong distance from the tokens the model read. */
 function fromTokens(step: AuditedStep): readonly Finding[] {
-  for (const { part, offset, decoderOffset, shift, sequence } of tokenFacts(step)) {
+  for (const { part, offset, decoderOffset, shift } of tokenFacts(step)) {
     const against = decoderOffset ?? offset;
     if (against === undefined) continue;
     const distance = shift + against;
-    const wanted = sequence.intended?.labelShift;
-    const isAsIntended = decoderOffset === undefined && wanted === 0 && shift === 0 && against === 0;
-    if (distance === 1 || isAsIntended) continue;
+    if (distance === 1) continue;
     const where = decoderOffset === undefined ? "inputIds" : "decoderInputIds";
     const learns =
       distance === 0

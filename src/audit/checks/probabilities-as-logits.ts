@@ -36,12 +36,15 @@ export const probabilitiesAsLogits: Check = {
     return [
       ...(isBinary ? [sigmoided, softmaxed] : [softmaxed, sigmoided]),
       ...rows("asProbabilities", "the loss of the scores taken for probabilities (from_logits=False)"),
+      ...(isBinary
+        ? []
+        : rows("negativeProbability", "minus the label's probability, without a logarithm (nll_loss on a softmax)")),
       ...(isBinary ? [] : rows("negativeLogit", "minus the label's score, without a log-softmax (nll_loss on logits)")),
     ];
   },
   inspect(step) {
     const explained = findingOfExplanation(this.id, step, ({ transform }) => {
-      const scores = transform.some(({ value }) => value === "asProbabilities" || value === "negativeLogit");
+      const scores = transform.some(({ value }) => value === "asProbabilities" || String(value).startsWith("negative"));
       return {
         cause: scores
           ? "The loss takes probabilities (or log-probabilities), and was given raw scores."

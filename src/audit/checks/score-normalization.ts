@@ -38,12 +38,19 @@ export const scoreNormalization: Check = {
     });
     const policy = fields.filter((name) => name.startsWith("policy"));
     const reference = fields.filter((name) => name.startsWith("reference"));
-    return (Object.keys(kinds) as Kind[]).flatMap((kind) => [
+    const inside = (by: string): Hypothesis => ({
+      about,
+      words: `scores taken ${by} inside the loss`,
+      transform: fields.map((field) => ({ apply: "scaleScore", field, value: by })),
+      cost: 1.1,
+    });
+    const made = (Object.keys(kinds) as Kind[]).flatMap((kind) => [
       of(fields, kind, ""),
       ...(policy.length && reference.length
         ? [of(policy, kind, ", of the policy alone"), of(reference, kind, ", of the reference alone")]
         : []),
     ]);
+    return [...["over the length", "times the length", "over the padded length"].map(inside), ...made];
   },
   inspect(step) {
     const explained = findingOfExplanation("score-normalization", step, () => ({

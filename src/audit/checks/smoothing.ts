@@ -39,6 +39,14 @@ export const smoothing: Check = {
         );
       }
     }
+    if (declared > 0 && step.objective.name === "binaryCrossEntropy") {
+      for (const [value, low] of [
+        ["smoothPositives", "1 − ε"],
+        ["smoothPositivesByHalf", "1 − ε/2"],
+      ] as const) {
+        out.push({ about, words: `a smoothing of positives alone, to ${low}`, transform: [{ apply: "loss", value }] });
+      }
+    }
     const solved = solvedEpsilon(step);
     if (solved !== undefined && ![declared, 0, overOthers].some((known) => Math.abs(known - solved) < 1e-6)) {
       out.push(at(solved, `a label smoothing of ${short(solved)}`, declared > 0 ? 1.2 : 1.4));

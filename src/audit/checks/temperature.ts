@@ -58,35 +58,47 @@ function ofDistillation(step: OpenedStep): Hypothesis[] {
       add(words + other, { ...change, scaleByTemperatureSquared: !scaled }, transform, cost + 0.3);
     }
   };
+  // The soft part times another factor than the contract's, as one distillation times a factor.
+  const share = firstField(step, "labels") && typeof alpha === "number" ? alpha : 1;
+  const softTimes = (
+    words: string,
+    factor: number,
+    change: Record<string, unknown>,
+    transform: readonly Transform[],
+    cost: number,
+  ) => {
+    const sum = share * factor + 1 - share;
+    const weights = share === 1 ? {} : { alpha: (share * factor) / sum };
+    add(
+      words,
+      { ...change, ...weights, scaleByTemperatureSquared: false },
+      [...transform, { apply: "scaleLoss", value: sum }],
+      cost,
+    );
+  };
   if (declared !== 1) {
     add(scaled ? "a distillation without T²" : "a distillation times T²", { scaleByTemperatureSquared: !scaled });
     squared("a distillation that is not softened (temperature 1)", { temperature: 1 }, [], 1.1);
     squared("a distillation softened twice (temperature T²)", { temperature: declared * declared }, [], 1.1);
-    squared(
-      "a distillation whose teacher is not softened",
-      {},
-      [{ apply: "multiply", field: "teacherLogits", value: declared }],
-      1.1,
-    );
-    squared(
-      "a distillation whose student is not softened",
-      {},
-      [{ apply: "multiply", field: "logits", value: declared }],
-      1.1,
-    );
-    squared(
-      "a distillation whose teacher is softened twice",
-      {},
-      [{ apply: "multiply", field: "teacherLogits", value: 1 / declared }],
-      1.2,
-    );
-    // T² on both parts, or on the hard part alone, is a matter of weights.
-    add(
-      "a distillation times T instead of T²",
-      { scaleByTemperatureSquared: false },
-      [{ apply: "scaleLoss", value: declared }],
-      1.3,
-    );
+    const teacher = (value: number): Transform[] => [{ apply: "multiply", field: "teacherLogits", value }];
+    squared("a distillation whose teacher is not softened", {}, teacher(declared), 1.1);
+    squared("a distillation whose teacher is softened twice", {}, teacher(1 / declared), 1.2);
+    // At temperature 1 a teacher that was softened before stands beside a student that is not.
+    for (const [factor, how] of [
+      [1, ", without T²"],
+      [declared * declared, ", times T²"],
+    ] as const) {
+      softTimes(
+        `a distillation whose student is not softened${how}`,
+        factor,
+        { temperature: 1 },
+        teacher(1 / declared),
+        1.15,
+      );
+    }
+    softTimes("a distillation times T in place of T²", declared, {}, [], 1.2);
+    softTimes("a distillation divided by T²", 1 / (declared * declared), {}, [], 1.3);
+    softTimes("a distillation times T² twice", declared * declared * declared * declared, {}, [], 1.3);
   }
   if (typeof alpha === "number" && alpha !== 0.5)
     add("a distillation with alpha on the hard part", { alpha: 1 - alpha }, [], 1.2);

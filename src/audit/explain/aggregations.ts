@@ -78,7 +78,27 @@ export function aggregations(parts: readonly PartSums[]): readonly Aggregation[]
       apply: (sums) => divided(whole(sums), count),
     },
   ];
-  if (ranks === 1) return [right, ...perPart];
+  const lastOf = (factor: number) => parts.map((_, i) => (i === count - 1 ? factor : 0));
+  const last = parts[count - 1]!;
+  // Gradients cleared inside the loop: only what came last reaches the optimizer.
+  const lastAlone: Aggregation[] = [
+    {
+      name: "whole, the gradient of the last part alone",
+      about: "parts",
+      apply: (sums) => ({ loss: whole(sums).loss, factors: lastOf(whole(sums).factors[0]!) }),
+    },
+    {
+      name: "mean of the last part alone",
+      about: "parts",
+      apply: () => ({ loss: quotient(last.numerator, last.denominator), factors: lastOf(inverse(last.denominator)) }),
+    },
+    {
+      name: "mean of means, the gradient of the last part alone",
+      about: "parts",
+      apply: (sums) => ({ loss: sumOfMeans(sums).loss / count, factors: lastOf(inverse(last.denominator) / count) }),
+    },
+  ];
+  if (ranks === 1) return [right, ...perPart, ...lastAlone];
   const perRank: Aggregation[] = [
     { name: "rank mean", about: "ranks", apply: (sums) => divided(rankSums(sums), ranks) },
     { name: "rank sum", about: "ranks", apply: rankSums },

@@ -394,8 +394,8 @@ function baseOfPart(objective: Objective, part: SearchedPart, transforms: readon
   const { numerator, gradients } =
     name === undefined
       ? objective.valueAndGradients(batch, { denominator: 1 })
-      : name === "gatherWithoutGradient"
-        ? withoutGather(objective, batch, part.rowsOfParts ?? [])
+      : name.startsWith("gather")
+        ? withoutGather(objective, batch, part.rowsOfParts ?? [], name === "gatherWithoutGradient")
         : rowLoss(objective, batch, name);
   if (!reported) return { numerator: lossFactor * numerator + missing, along: 0, square: 0 };
   const own = new Gradients(pull(gradients)).like(reported);

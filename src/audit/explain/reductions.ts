@@ -1,6 +1,6 @@
-import type { Contract, Reduction } from "../../contract/index.js";
+import type { Contract, ContractInput, Reduction } from "../../contract/index.js";
 import { perOfUnit } from "../../contract/index.js";
-import type { AnyBatch, Objective } from "../../losses/index.js";
+import { type AnyBatch, type Objective, objectiveFrom } from "../../losses/index.js";
 import { isTensor, sizeOf } from "../../tensor/index.js";
 
 /** A reduction that could stand behind reported numbers, and in words what divides in it. */
@@ -26,7 +26,12 @@ export function reductionCandidates(
   const add = (words: string, change: Partial<Reduction>) =>
     candidates.push({ words, reduction: { ...reduction, onEmpty, ...change } });
   const units = definition.unit === "position" ? "tokens" : `${definition.unit}s`;
+  const flat = batches.every(
+    (batch) => unitShapeOf(objective, batch).length < 2 && !batch.segmentIds && !batch.groupKeys,
+  );
   for (const per of perOfUnit[definition.unit]) {
+    // Where every unit is a sequence of its own, a mean over sequences is one without weights.
+    if (per === "sequence" && flat && definition.unit !== "sequence" && reduction.per !== "sequence") continue;
     const mean =
       per === "sequence"
         ? "the mean inside each sequence, then over sequences"
@@ -57,6 +62,12 @@ export function reductionCandidates(
   if (classes) {
     constant(sumOver(sizeOf) * classes, "all entries, classes included");
     constant(declared * classes, `the ${units} that count times the classes`);
+  }
+  if (definition.alignment?.(objective.options).labelShift) {
+    const { contract } = objective;
+    const unshifted = objectiveFrom({ ...contract, options: { ...contract.options, labelShift: 0 } } as ContractInput);
+    const all = batches.reduce((sum, batch) => sum + unshifted.denominator(batch).value, 0);
+    constant(all, "the labels as they stand before the shift, the first of each row included");
   }
   if (counted !== undefined) constant(counted, "what the contract counts");
   for (const [value, words] of constants)

@@ -23,8 +23,8 @@ export function reevaluate(
     const own =
       name === undefined
         ? objective.tally(batch).numerator
-        : name === "gatherWithoutGradient"
-          ? withoutGather(objective, batch, part.rowsOfParts ?? []).numerator
+        : name.startsWith("gather")
+          ? withoutGather(objective, batch, part.rowsOfParts ?? [], name === "gatherWithoutGradient").numerator
           : rowLoss(objective, batch, name).numerator;
     const counted = part.denominator ?? objective.denominator(batch).value;
     return {

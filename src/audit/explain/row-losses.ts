@@ -36,6 +36,13 @@ const categorical: Readonly<Record<string, (options: Readonly<Record<string, unk
     slope[label] = -1;
     return -row[label]!;
   },
+  // nll_loss given probabilities: −p_y, with no logarithm anywhere.
+  negativeProbability: () => (row, label, slope) => {
+    const { probabilities } = softmaxOf(row);
+    const p = probabilities[label]!;
+    for (let k = 0; k < row.length; k++) slope[k] = p * (probabilities[k]! - (k === label ? 1 : 0));
+    return -p;
+  },
   // from_logits=False: the scores are divided by their sum, clipped, and taken for probabilities.
   asProbabilities: () => (row, label, slope) => {
     let sum = 0;
@@ -80,6 +87,10 @@ const binary: Readonly<Record<string, (options: Readonly<Record<string, unknown>
     slope[0] = y * one * (p - 1) + (1 - y) * zero.weight * zero.slope;
     return y * one * log1pExp(-z) + (1 - y) * zero.weight * zero.loss;
   },
+  // Smoothing of positives alone, down to 1 − ε or to 1 − ε/2.
+  smoothPositives: (options) => (row, y, slope) => smoothed(row, y * (1 - Number(options.labelSmoothing)), slope),
+  smoothPositivesByHalf: (options) => (row, y, slope) =>
+    smoothed(row, y * (1 - Number(options.labelSmoothing) / 2), slope),
   // The weight on the negative term instead of the positive one.
   posWeightOnNegatives: (options, entry) => (row, y, slope) => {
     const weight = perClass(options.posWeight, entry);
@@ -88,6 +99,13 @@ const binary: Readonly<Record<string, (options: Readonly<Record<string, unknown>
     return y * log1pExp(-row[0]!) + weight * (1 - y) * log1pExp(row[0]!);
   },
 };
+
+/** Plain binary cross entropy against a target. */
+function smoothed(row: Float64Array, target: number, slope: Float64Array): number {
+  const z = row[0]!;
+  slope[0] = sigmoid(z) - target;
+  return target * log1pExp(-z) + (1 - target) * log1pExp(z);
+}
 
 /** The weight of the positive side of a modulated Bernoulli loss; of the negative side also its own loss and slope. */
 function sidesOf(options: Readonly<Record<string, unknown>>, z: number, p: number) {

@@ -115,9 +115,17 @@ const steps: Readonly<Record<string, Apply>> = {
   },
   // A rounding lets the gradient through as it is.
   cast: (setting, transform) => {
-    const { data, shape } = asFloat64(fieldOf(setting, transform));
+    const field = fieldOf(setting, transform);
+    const { data, shape } = asFloat64(field);
     const round = transform.value === "bfloat16" ? roundToBfloat16 : roundToFloat16;
     const rounded = Float64Array.from(round(data));
+    if (field.dtype !== "float32" && field.dtype !== "float64") {
+      return changed(
+        setting,
+        transform,
+        map(field, (_, i) => rounded[i]!),
+      );
+    }
     return changed(setting, transform, view(rounded, shape, "unlabeled", "float64"));
   },
   add: (setting, transform) => {
@@ -211,6 +219,14 @@ const steps: Readonly<Record<string, Apply>> = {
     }
     return { batch: { ...rest, logits: logits!, targets: view(data, logits!.shape, "unlabeled", "float64") } };
   },
+  // The same numbers in memory under another shape.
+  reshape: (setting, transform) => {
+    const field = fieldOf(setting, transform);
+    const shape = transform.value as readonly number[];
+    const out = view(field.data as Float64Array, shape, "unlabeled", field.dtype as "float64", field.weak);
+    const back = (g: Tensor) => view(g.data as Float64Array, field.shape, "unlabeled", g.dtype as "float64");
+    return changed(setting, transform, out, back);
+  },
   // No gradient for a field, or for the rows of it that other ranks own.
   detach: (setting, transform) => {
     const field = fieldOf(setting, transform);
@@ -250,6 +266,20 @@ const steps: Readonly<Record<string, Apply>> = {
     const before = fieldOf(setting, transform);
     // The recorded gradient is that of the score as the loss had it.
     return { batch: { ...setting.batch, [field]: view(score, before.shape, "unlabeled", "float64") } };
+  },
+  // Recorded scores times, or over, the number of their tokens inside the loss.
+  scaleScore: (setting, transform) => {
+    const context = setting.context.scores?.[transform.field!];
+    if (!context) throw lacking(setting, `context.scores.${transform.field}`);
+    const length = context.mask.shape[1] ?? 1;
+    const factor = (row: number) => {
+      let count = 0;
+      for (let t = row * length; t < (row + 1) * length; t++) count += Number(context.mask.data[t]) ? 1 : 0;
+      if (transform.value === "over the padded length") return 1 / length;
+      return transform.value === "times the length" ? count : 1 / Math.max(count, 1);
+    };
+    const scaled = (t: Tensor) => map(t, (x, row) => x * factor(row));
+    return changed(setting, transform, scaled(asFloat64(fieldOf(setting, transform))), scaled);
   },
   // Ignored positions carry the smoothing's share of the target, as if only the hard part had been masked.
   smoothPadding: (setting, transform) => {
@@ -451,7 +481,7 @@ function plain({ data, shape, dtype }: Tensor): Tensor {
 
 function map(tensor: Tensor, change: (x: number, i: number) => number): Tensor {
   const { data, shape } = tensor;
-  const whole = tensor.dtype === "int32" || tensor.dtype === "int64";
+  const whole = tensor.dtype !== "float32" && tensor.dtype !== "float64";
   const out = dataOf(whole ? "int32" : "float64", data.length);
   for (let i = 0; i < out.length; i++) out[i] = change(Number(data[i]), i);
   return view(out as Float64Array, shape, "unlabeled", (whole ? "int32" : "float64") as "float64");

@@ -8,10 +8,17 @@ import type { RowLossSums } from "./row-losses.js";
  * A coupled loss over joined rows whose gather let no gradient through: each rank's queries see all keys, but only the
  * rank's own keys hear of it. The value is the right one, the gradient of keys a part of it.
  *
- * @param rowsOfParts - how many rows of the joined batch each rank owns
+ * @param given - how many rows of the joined batch each rank owns
+ * @param keepsOwn - whether a rank put its own keys back in with their gradient; without it no key has one
  * @throws `unsupported` for an objective it is not defined for
  */
-export function withoutGather(objective: Objective, batch: AnyBatch, rowsOfParts: readonly number[]): RowLossSums {
+export function withoutGather(
+  objective: Objective,
+  batch: AnyBatch,
+  given: readonly number[],
+  keepsOwn: boolean,
+): RowLossSums {
+  const rowsOfParts = { rows: given, keepsOwn };
   const fields = batch as Record<string, Tensor>;
   if (objective.name === "infoNce" && objective.contract.options.symmetric === false && !batch.excludeMask) {
     return direction(objective, fields.queries!, fields.keys!, rowsOfParts, { queries: "queries", keys: "keys" }, 1);
@@ -45,7 +52,7 @@ function direction(
   search: Objective,
   queries: Tensor,
   keys: Tensor,
-  rowsOfParts: readonly number[],
+  { rows: rowsOfParts, keepsOwn }: { readonly rows: readonly number[]; readonly keepsOwn: boolean },
   names: { readonly queries: string; readonly keys: string },
   share: number,
 ): RowLossSums {
@@ -66,7 +73,7 @@ function direction(
     numerator += share * own.numerator;
     const [q, k] = [own.gradients.queries!.data, own.gradients.keys!.data];
     for (let i = start * width; i < end * width; i++) queryGradient[i]! += share * q[i]!;
-    for (let i = start * keyWidth; i < end * keyWidth; i++) keyGradient[i]! += share * k[i]!;
+    for (let i = start * keyWidth; keepsOwn && i < end * keyWidth; i++) keyGradient[i]! += share * k[i]!;
     start = end;
   }
   return {
