@@ -1,8 +1,8 @@
 import type { ContractInput } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import type { LossTerm, StepContext, StepRecord } from "../io/index.js";
-import { type AnyBatch, type Objective, objectiveFrom } from "../losses/index.js";
-import { type Denominator, total } from "../tally/index.js";
+import { type Objective, objectiveFrom } from "../losses/index.js";
+import { total } from "../tally/index.js";
 import { type Tensor, view } from "../tensor/index.js";
 import {
   type AuditedPart,
@@ -68,8 +68,8 @@ export function openStep(record: StepRecord, { search = true } = {}): AuditedSte
 }
 
 /** What each check would have computed instead, in the order of the checks. */
-function hypothesesOf(step: Omit<AuditedStep, "explanations">) {
-  return checks.flatMap((check) => check.hypotheses?.(step) ?? []);
+function* hypothesesOf(step: Omit<AuditedStep, "explanations">) {
+  for (const check of checks) yield* check.hypotheses?.(step) ?? [];
 }
 
 /** The reported loss of the term that the contract speaks of. */
@@ -148,7 +148,11 @@ function declare(record: StepRecord, objective: Objective, parts: readonly Audit
     if (ranks < parts.length) throw coupledParts(objective);
     return declareRows(record, objective, parts);
   }
-  const tallies = parts.map(({ batch }) => objective.tally(batch));
+  // What divides follows from labels and masks alone, so that one pass gives tallies and gradients.
+  const [first, ...rest] = parts.map(({ batch }) => objective.denominator(batch));
+  const divisor = rest.reduce((sum, next) => sum.merge(next), first!);
+  const evaluated = parts.map(({ batch }) => objective.valueAndGradients(batch, { denominator: divisor }));
+  const tallies = evaluated.map(({ tally }) => tally);
   const whole = total(tallies, couples ? { acrossBatches: "independent" } : {});
   const declared = {
     contract: objective.contract,
@@ -156,7 +160,7 @@ function declare(record: StepRecord, objective: Objective, parts: readonly Audit
     numerator: whole.numerator,
     denominator: whole.denominator.value,
     count: whole.denominator.count,
-    gradients: parts.map(({ batch }) => gradientsOf(objective, batch, whole.denominator)),
+    gradients: evaluated.map(({ gradients }) => new Gradients(gradients)),
     tallies,
   };
   return { declared, searched: parts.map((part) => searchedOf(record, part)) };
@@ -234,11 +238,6 @@ function countedRows({ data }: Tensor) {
   let numerator = 0;
   for (const loss of data) numerator += Number(loss);
   return { numerator, denominator: { value: data.length, count: data.length, isEmpty: data.length === 0 } };
-}
-
-/** The gradients of a part's share of the value, over the denominator of the whole step. */
-export function gradientsOf(objective: Objective, batch: AnyBatch, denominator: Denominator | number): Gradients {
-  return new Gradients(objective.valueAndGradients(batch, { denominator }).gradients);
 }
 
 /** Whether every part of a coupled objective holds the same gathered rows to be found among. */

@@ -3,10 +3,12 @@ import { LosswrightError } from "../../errors/index.js";
 import { type Objective, objectiveFrom } from "../../losses/index.js";
 import type { AuditedStep, SearchedPart } from "../audited-step.js";
 import { agrees, relative } from "../audited-step.js";
+import { sizeOfStep } from "../facts.js";
 import { type Aggregated, type Aggregation, aggregations, type PartSums } from "./aggregations.js";
 import { nameOfFactor } from "./factors.js";
 import { Gradients } from "./gradients.js";
 import type { Hypothesis, Transform } from "./hypothesis.js";
+import { type Probe, pointsAlong, probeOf } from "./probe.js";
 import { reductionCandidates, underReduction } from "./reductions.js";
 import { rowLoss } from "./row-losses.js";
 import { transformed } from "./transform.js";
@@ -55,7 +57,7 @@ const asDeclared: Hypothesis = { about: "none", words: "", cost: 0 };
  *
  * @param hypotheses - what to try beside reductions and aggregations; asked for only when these do not fit
  */
-export function explain(step: Unexplained, hypotheses: () => readonly Hypothesis[]): readonly Explanation[] {
+export function explain(step: Unexplained, hypotheses: () => Iterable<Hypothesis>): readonly Explanation[] {
   const { declared, record } = step;
   const loss = record.reported.loss;
   if (!declared) return [];
@@ -70,7 +72,11 @@ export function explain(step: Unexplained, hypotheses: () => readonly Hypothesis
     search.tryReductions();
     if (search.explained) return search.results();
   }
-  for (const hypothesis of hypotheses()) search.tryHypothesis(hypothesis);
+  for (const hypothesis of hypotheses()) {
+    search.tryHypothesis(hypothesis);
+    // What else would fit as well is asked for only where it costs little.
+    if (search.isLarge && search.explained) break;
+  }
   if (Number.isFinite(declared.value)) search.tryFactor();
   return search.results();
 }
@@ -99,12 +105,16 @@ class Search {
   private readonly reportedSquare: number;
   private readonly own: Case;
   private readonly declaredSums: readonly PartSums[];
+  private readonly probe: Probe | undefined;
+  /** Numbers that full passes may still read: what a large step has room for. */
+  private budget = mostWork;
 
   constructor(step: Unexplained) {
     this.step = step;
     this.loss = step.loss;
     this.reportedSquare = step.reportedSquare;
     this.own = { hypothesis: asDeclared, objective: step.searchedObjective, parts: step.searched, bases: new Map() };
+    this.probe = probeOf(step);
     this.declaredSums = this.sumsOf(this.own, step.searchedObjective.reduction).sums;
   }
 
@@ -115,6 +125,8 @@ class Search {
 
   /** The contract's own mathematics over other denominators. */
   tryReductions(): void {
+    // Where the gradient of a large step is another one, no denominator makes it this one.
+    if (this.probe && !this.pointsRight(this.own)) return;
     this.tryCandidates(this.own);
     this.tryApart(this.own);
   }
@@ -127,7 +139,7 @@ class Search {
   /** Another mathematics: over the declared denominator and, where its gradient points the right way, over others. */
   tryHypothesis(hypothesis: Hypothesis): void {
     const opened = this.open(hypothesis);
-    if (!opened) return;
+    if (!opened || !this.isWorthAPass(opened)) return;
     const before = this.fitting.length;
     try {
       this.tryAll(opened, opened.objective.reduction, declaredWords, "none");
@@ -141,6 +153,11 @@ class Search {
       // A hypothesis that the fields contradict is none.
       if (!(error instanceof LosswrightError)) throw error;
     }
+  }
+
+  /** Whether a pass over the step costs so much that a few rows are asked first. */
+  get isLarge(): boolean {
+    return this.probe !== undefined;
   }
 
   /** Whether something tried so far fits. */
@@ -168,6 +185,37 @@ class Search {
 
   private get fitting(): Explanation[] {
     return this.found.filter(({ fits }) => fits);
+  }
+
+  /** Whether a few rows of a large step leave a hypothesis possible, and there is room for another pass. */
+  private isWorthAPass(opened: Case): boolean {
+    const transforms = opened.hypothesis.transform ?? [];
+    if (this.probe) {
+      // A few rows say nothing of numbers that moved between rows, and a pass for each way is too much.
+      if (transforms.some(({ apply }) => movesRows.has(apply))) return false;
+      if (!this.pointsRight(opened)) return false;
+    }
+    this.budget -= this.size;
+    return this.budget >= 0;
+  }
+
+  /** Whether the gradients of a case point where the reported ones do, on the rows of the probe. */
+  private pointsRight({ objective, hypothesis }: Case): boolean {
+    const alike = objectiveFrom(underReduction(objective.contract, innerOf(objective, "weight")));
+    const { tolerance } = this.step;
+    try {
+      return this.probe!.parts.every((part) => {
+        const { gradients } = gradientsOfPart(alike, part, hypothesis.transform ?? []);
+        return pointsAlong(this.probe!, part.reported, gradients, tolerance.gradient);
+      });
+    } catch (error) {
+      if (error instanceof LosswrightError) return false;
+      throw error;
+    }
+  }
+
+  private get size(): number {
+    return sizeOfStep(this.step);
   }
 
   private open(hypothesis: Hypothesis): Case | undefined {
@@ -348,7 +396,9 @@ class Search {
     if (known) return known;
     const { reported } = this.step;
     const changed = objectiveFrom(underReduction(objective.contract, inner));
-    const made = opened.parts.map((part) => baseOfPart(changed, part, opened.hypothesis.transform ?? []));
+    const made =
+      (opened === this.own && this.ownBase(inner)) ||
+      opened.parts.map((part) => baseOfPart(changed, part, opened.hypothesis.transform ?? []));
     const base: Base = {
       numerators: made.map(({ numerator }) => numerator),
       along: reported && made.map(({ along }) => along),
@@ -356,6 +406,26 @@ class Search {
     };
     opened.bases.set(key, base);
     return base;
+  }
+
+  /** The contract's own base from what was declared: its gradients are those of the numerators over its denominator. */
+  private ownBase(inner: Reduction) {
+    const { declared, reported, searched, searchedObjective: objective, record } = this.step;
+    // Pieces of rows are searched as masks over the joined rows, and declared apart.
+    if (record.context.splitAxis === "sequence") return undefined;
+    const { reduction } = objective;
+    const mine = reduction.per === "sequence" ? undefined : innerOf(objective, "weight");
+    const same = mine && canonicalText(mine as unknown as Json) === canonicalText(inner as unknown as Json);
+    if (!same || !declared || declared.denominator === 0 || searched.length !== declared.gradients.length)
+      return undefined;
+    if (reported && declared.gradients.some((gradients) => !gradients.isFinite)) return undefined;
+    const { denominator } = declared;
+    return declared.tallies.map(({ numerator }, i) => {
+      if (!reported) return { numerator, along: 0, square: 0 };
+      const own = declared.gradients[i]!.like(reported[i]!);
+      const [along, square] = [own.dot(reported[i]!), own.dot(own)];
+      return { numerator, along: along * denominator, square: square * denominator * denominator };
+    });
   }
 
   /** The factor on the gradient that brings it nearest to what was reported. */
@@ -384,12 +454,20 @@ export function unitsAlike({ definition }: Objective): Reduction["per"] {
   return definition.unit === "position" ? "token" : definition.unit === "element" ? "element" : "sample";
 }
 
-function baseOfPart(objective: Objective, part: SearchedPart, transforms: readonly Transform[]) {
+/** The reduction that gives numerators: every unit alike, or weighed inside its sequence. */
+function innerOf(objective: Objective, divideBy: "weight" | "count"): Reduction {
+  return { per: unitsAlike(objective), divideBy, onEmpty: "zero" };
+}
+
+/** Transforms that move numbers between rows, so that a few rows say nothing of the whole. */
+const movesRows = new Set(["reorder", "reorderLogProbabilities", "reshape", "broadcast", "local"]);
+
+/** Numbers that the passes of a search read at most: a step of 100 MB has room for a few, a small one for all. */
+const mostWork = 6e7;
+
+/** The numerator of a part under a hypothesis, and its gradients with respect to the recorded fields. */
+function gradientsOfPart(objective: Objective, part: SearchedPart, transforms: readonly Transform[]) {
   const { batch, pull, lossFactor, gradientFactor, rowLoss: name } = transformed({ ...part, objective }, transforms);
-  const { reportedGradients: reported, missing = 0 } = part;
-  if (!reported && name === undefined) {
-    return { numerator: lossFactor * objective.tally(batch).numerator + missing, along: 0, square: 0 };
-  }
   // Over a denominator of 1 value and gradients are those of the numerator.
   const { numerator, gradients } =
     name === undefined
@@ -397,10 +475,20 @@ function baseOfPart(objective: Objective, part: SearchedPart, transforms: readon
       : name.startsWith("gather")
         ? withoutGather(objective, batch, part.rowsOfParts ?? [], name === "gatherWithoutGradient")
         : rowLoss(objective, batch, name);
-  if (!reported) return { numerator: lossFactor * numerator + missing, along: 0, square: 0 };
-  const own = new Gradients(pull(gradients)).like(reported);
+  return { numerator: lossFactor * numerator, gradients: pull(gradients), gradientFactor };
+}
+
+function baseOfPart(objective: Objective, part: SearchedPart, transforms: readonly Transform[]) {
+  const { reportedGradients: reported, missing = 0 } = part;
+  if (!reported && !transforms.some(({ apply }) => apply === "loss")) {
+    const { batch, lossFactor } = transformed({ ...part, objective }, transforms);
+    return { numerator: lossFactor * objective.tally(batch).numerator + missing, along: 0, square: 0 };
+  }
+  const { numerator, gradients, gradientFactor } = gradientsOfPart(objective, part, transforms);
+  if (!reported) return { numerator: numerator + missing, along: 0, square: 0 };
+  const own = new Gradients(gradients).like(reported);
   return {
-    numerator: lossFactor * numerator + missing,
+    numerator: numerator + missing,
     along: gradientFactor * own.dot(reported),
     square: gradientFactor * gradientFactor * own.dot(own),
   };
