@@ -1,4 +1,4 @@
-import type { Contract } from "../contract/index.js";
+import type { Contract, Reduction } from "../contract/index.js";
 import type { LosswrightError } from "../errors/index.js";
 import type { Reported, StepContext, StepRecord } from "../io/index.js";
 import type { AnyBatch, Objective } from "../losses/index.js";
@@ -53,6 +53,8 @@ export interface SearchedPart {
   readonly reportedGradients: Gradients | undefined;
   /** Of the whole, where the fields are a sample. */
   readonly denominator?: number;
+  /** What would divide under another reduction, from the labels of the whole. */
+  readonly denominatorUnder?: (reduction: Reduction) => number;
   /** The numerator of the units that a sample did not keep, under the contract. */
   readonly missing?: number;
   /** A sample's batch with every row of scores beside the label this many positions later. */

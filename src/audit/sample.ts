@@ -1,4 +1,4 @@
-import type { ContractInput } from "../contract/index.js";
+import { type ContractInput, constantOf, type Reduction } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import type { SampledContext, StepRecord } from "../io/index.js";
 import { type AnyBatch, type Objective, objectiveFrom } from "../losses/index.js";
@@ -27,12 +27,14 @@ export function openSample(
   parts: readonly AuditedPart[],
   contextOf: (part: AuditedPart) => StepRecord["context"],
 ): OpenedSample {
-  if (objective.couples || objective.reduction.per === "sequence" || objective.reduction.per === "sample") {
+  const { per } = objective.reduction;
+  const axes = Math.max(...parts.map((part) => contextOf(part).sampled?.shape.length ?? 1));
+  if (objective.couples || per === "sequence" || (per === "sample" && axes > 1)) {
     throw new LosswrightError({
       code: "unsupported",
       where: objective.name,
       field: "context.sampled",
-      found: `a sample of a step under per: "${objective.reduction.per}"`,
+      found: `a sample of a step under per: "${per}"`,
       expected: "an objective that weighs every unit alike",
       fix: "record the step whole, or its first rows as a step of their own.",
     });
@@ -43,7 +45,9 @@ export function openSample(
     const context = contextOf(part);
     return { part, context, sampled: context.sampled ?? wholeAsSample(objective, part) };
   });
-  const denominator = samples.reduce((sum, { sampled }) => sum + sampled.tally.denominator, 0);
+  // A constant divides the whole step once, not each part.
+  const counted = samples.reduce((sum, { sampled }) => sum + sampled.tally.denominator, 0);
+  const denominator = constantOf(objective.reduction) ?? counted;
   const hasNumerator = samples.every(({ sampled }) => sampled.tally.numerator !== undefined);
   const batches = samples.map(({ part, sampled }) => compactBatch(objective, part.batch, sampled, shift));
   const evaluated = batches.map((batch) => compact.valueAndGradients(batch, { denominator: denominator || 1 }));
@@ -75,6 +79,8 @@ export function openSample(
       reported: part.reported.gradients,
       reportedGradients: undefined,
       denominator: sampled.tally.denominator,
+      denominatorUnder: (reduction: Reduction) =>
+        objectiveFrom({ ...objective.contract, reduction }).denominator(wholeBatch(part.batch, sampled)).value,
       ...(sampled.tally.numerator !== undefined && {
         missing: sampled.tally.numerator - evaluated[i]!.tally.numerator,
       }),
@@ -104,6 +110,19 @@ function wholeAsSample(objective: Objective, { batch }: AuditedPart): SampledCon
 
 function unitShape(objective: Objective, batch: AnyBatch): readonly number[] {
   return objective.perUnit(batch).shape;
+}
+
+/**
+ * The whole batch, whose kept fields have their whole shape and no numbers: what divides follows from labels, masks
+ * and weights, and from the scores only by their shape.
+ */
+export function wholeBatch(batch: AnyBatch, { shape, fields }: SampledContext): AnyBatch {
+  const entries = Object.entries(batch).map(([name, value]) => {
+    if (!isTensor(value) || !fields.includes(name)) return [name, value] as const;
+    const whole: Tensor = { ...value, shape: [...shape, ...value.shape.slice(1)], data: dataOf(value.dtype, 0) };
+    return [name, whole] as const;
+  });
+  return Object.fromEntries(entries);
 }
 
 /** The kept units as a batch of `[n, …]`: each row of scores with the label that it is scored against. */

@@ -1,9 +1,10 @@
 import { type Contract, type ContractInput, canonicalText, type Json, type Reduction } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
-import { type Objective, objectiveFrom } from "../../losses/index.js";
-import type { AuditedStep, SearchedPart } from "../audited-step.js";
+import { type AnyBatch, type Objective, objectiveFrom } from "../../losses/index.js";
+import type { AuditedPart, AuditedStep, SearchedPart } from "../audited-step.js";
 import { agrees, relative } from "../audited-step.js";
 import { sizeOfStep } from "../facts.js";
+import { wholeBatch } from "../sample.js";
 import { type Aggregated, type Aggregation, aggregations, type PartSums } from "./aggregations.js";
 import { nameOfFactor } from "./factors.js";
 import { Gradients } from "./gradients.js";
@@ -233,12 +234,14 @@ class Search {
   private tryCandidates(opened: Case): void {
     const { declared } = this.step;
     const mine = canonicalText(opened.objective.reduction as unknown as Json);
-    const batches = opened.parts.map(({ batch }) => batch);
-    // A sample does not know what else its step could be divided by.
-    if (opened.parts.some(({ denominator }) => denominator !== undefined)) return;
+    const { step } = this;
+    // A sample's own shapes are not those of the step.
+    const batches = this.isSample
+      ? step.parts.map((part) => wholeOf(step, part))
+      : opened.parts.map(({ batch }) => batch);
     const counted = declared!.denominator;
     const others = opened === this.own ? {} : { counted };
-    for (const { reduction, words } of reductionCandidates(opened.objective, batches, {
+    for (const { reduction, words } of reductionCandidates(this.isSample ? step.objective : opened.objective, batches, {
       declared: counted,
       ...others,
     })) {
@@ -373,9 +376,15 @@ class Search {
     const base = this.baseOf(opened, reduction);
     const changed = objectiveFrom(underReduction(opened.objective.contract, reduction));
     const transforms = opened.hypothesis.transform ?? [];
+    const isDeclared =
+      canonicalText(reduction as unknown as Json) ===
+      canonicalText(this.step.searchedObjective.reduction as unknown as Json);
     const sums = opened.parts.map((part, i) => {
       const { batch } = transformed({ ...part, objective: changed }, transforms);
-      const denominator = part.denominator ?? changed.denominator(batch).value;
+      const denominator =
+        isDeclared && part.denominator !== undefined
+          ? part.denominator
+          : (part.denominatorUnder?.(reduction) ?? changed.denominator(batch).value);
       return { numerator: base.numerators[i]!, denominator, rank: part.rank };
     });
     // A constant divides the whole step once, not each part.
@@ -447,6 +456,12 @@ class Search {
     if (this.reportedSquare === 0) return gap === 0 ? 0 : Number.POSITIVE_INFINITY;
     return Math.sqrt(Math.max(gap, 0) / this.reportedSquare);
   }
+}
+
+/** A part's fields with their whole shapes, where they are a sample. */
+function wholeOf({ record }: Unexplained, { batch, context }: AuditedPart): AnyBatch {
+  const sampled = context.sampled ?? record.context.sampled;
+  return sampled ? wholeBatch(batch, sampled) : batch;
 }
 
 /** The average that weighs every unit of an objective alike. */
