@@ -170,7 +170,12 @@ class Auditor {
   #worker: Worker | undefined;
 
   async audit(record: StepRecord): Promise<Answer> {
-    this.#worker ??= new Worker(code, { eval: true, workerData: pathToFileURL(join(builtIn, "dist/")).href });
+    this.#worker ??= new Worker(code, {
+      eval: true,
+      workerData: pathToFileURL(join(builtIn, "dist/")).href,
+      // That of a process; a thread has four times as much unless told.
+      resourceLimits: { stackSizeMb: 1 },
+    });
     const worker = this.#worker;
     return new Promise((answer, fail) => {
       const guard = setTimeout(async () => {
@@ -887,6 +892,47 @@ describe("shapes that do not fit", () => {
       const inParts = recordOf({ parts: [part, part] });
       await audited(reread(inParts));
     }
+  });
+
+  const many = 300_000;
+  it.each<[string, string, Record<string, Tensor>, StepRecord["context"]]>([
+    ["classes", "crossEntropy", { logits: floats(2, many), labels: wholes([3, 4]) }, {}],
+    ["labels", "crossEntropy", { logits: floats(many, 2), labels: wholes(new Array(many).fill(1)) }, {}],
+    [
+      "keys",
+      "infoNce",
+      { queries: floats(1, 2), keys: floats(many, 2) },
+      { gathered: { keys: { ranks: floats(many) } } },
+    ],
+    [
+      "sequences",
+      "ctc",
+      {
+        logits: floats(many, 1, 2),
+        labels: wholes(new Array(many).fill(1), [many, 1]),
+        inputLengths: wholes(new Array(many).fill(1)),
+        labelLengths: wholes(new Array(many).fill(1)),
+      },
+      { alignment: { featureLengths: floats(many), stride: 2 } },
+    ],
+    [
+      "tokens",
+      "crossEntropy",
+      { logits: floats(1, many, 2), labels: wholes(new Array(many).fill(1), [1, many]) },
+      {
+        sequence: {
+          inputIds: wholes(new Array(many).fill(1), [1, many]),
+          roles: wholes(new Array(many).fill(2), [1, many]),
+          segmentIds: wholes(new Array(many).fill(1), [1, many]),
+          attentionMask: floats(1, many),
+          intended: { labelShift: 1, lossOn: ["assistant"], endOfSequence: true },
+        },
+      },
+    ],
+  ])("of more %s than an engine takes arguments end in a result", async (_, objective, fields, context) => {
+    const record = recordOf({ intended: { objective }, fields, context, reported: { loss: 0.123, gradients: {} } });
+    const { json, contradiction } = await audited(reread(record));
+    expect(json.declared ?? contradiction).toBeTruthy();
   });
 
   it("of two thousand parts end in a result", async () => {

@@ -53,8 +53,8 @@ export interface SearchedPart {
   readonly reportedGradients: Gradients | undefined;
   /** Of the whole, where the fields are a sample. */
   readonly denominator?: number;
-  /** What would divide under another reduction, from the labels of the whole. */
-  readonly denominatorUnder?: (reduction: Reduction) => number;
+  /** What would divide under another reduction, and perhaps another label shift, from the labels of the whole. */
+  readonly denominatorUnder?: (reduction: Reduction, labelShift?: number) => number;
   /** The numerator of the units that a sample did not keep, under the contract. */
   readonly missing?: number;
   /** A sample's batch with every row of scores beside the label this many positions later. */

@@ -4,6 +4,7 @@ export type { Explanation } from "./explain/explain.js";
 export type { Check, Evidence, Finding, Severity } from "./finding.js";
 export { hanging } from "./hanging.js";
 export { type AuditAtPath, type AuditPageOptions, auditPage } from "./html/page.js";
+export { sampledByRows } from "./large.js";
 export { notesOf } from "./notes.js";
 export { openStep } from "./open-step.js";
 export { type Paint, report } from "./report.js";

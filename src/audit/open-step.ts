@@ -227,14 +227,15 @@ function declareRows(record: StepRecord, objective: Objective, parts: readonly A
       denominator: whole.denominator,
       count: whole.tally.denominator.count,
       gradients: splitRows(objective, whole.gradients, batches).map((piece) => new Gradients(piece)),
-      tallies: splitRows(objective, { loss: objective.perUnit(joined) }, batches).map(({ loss }) => countedRows(loss!)),
+      tallies: splitRows(objective, { loss: objective.perUnit(joined) }, batches).map(({ loss }) => countedRows(loss)),
     },
     searched: [{ ...own, rowsOfParts: batches.map(rowCountOf) }],
   };
 }
 
 /** What the rows of one part count in a coupled step. */
-function countedRows({ data }: Tensor) {
+function countedRows(losses: Tensor | undefined) {
+  const data = losses?.data ?? [];
   let numerator = 0;
   for (const loss of data) numerator += Number(loss);
   return { numerator, denominator: { value: data.length, count: data.length, isEmpty: data.length === 0 } };

@@ -79,8 +79,12 @@ export function openSample(
       reported: part.reported.gradients,
       reportedGradients: undefined,
       denominator: sampled.tally.denominator,
-      denominatorUnder: (reduction: Reduction) =>
-        objectiveFrom({ ...objective.contract, reduction }).denominator(wholeBatch(part.batch, sampled)).value,
+      denominatorUnder: (reduction: Reduction, labelShift = shift) => {
+        const { contract } = objective;
+        const options = "labelShift" in contract.options ? { ...contract.options, labelShift } : contract.options;
+        const changed = objectiveFrom({ ...contract, options, reduction } as ContractInput);
+        return changed.denominator(wholeBatch(part.batch, sampled)).value;
+      },
       ...(sampled.tally.numerator !== undefined && {
         missing: sampled.tally.numerator - evaluated[i]!.tally.numerator,
       }),

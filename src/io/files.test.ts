@@ -5,8 +5,20 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { LosswrightError } from "../errors/index.js";
 import { type Tensor, tensor } from "../tensor/index.js";
-import { readNpy, readStep, readTextFile, writeNpy, writeStep, writeTextFile } from "./files.js";
+import {
+  openTensorFile,
+  readNpy,
+  readStep,
+  readStepByRows,
+  readTextFile,
+  writeNpy,
+  writeStep,
+  writeTextFile,
+} from "./files.js";
 import { encodeNpy } from "./npy.js";
+import { encodeNpz } from "./npz.js";
+import { isRowSource, type RowSource } from "./row-source.js";
+import { encodeSafetensors } from "./safetensors.js";
 import type { StepRecord } from "./step-record.js";
 
 let root: string;
@@ -247,5 +259,239 @@ describe("readStep and writeStep", () => {
     directory = join(directory, "x".repeat(4080 - directory.length));
     expect((await errorOf(writeStep(directory, record))).found).toContain("ENAMETOOLONG");
     expect(await readdir(root)).toEqual([]);
+  });
+});
+
+/** A step.json that names what it is told to name. */
+async function referring(fields: Record<string, string>, more: object = {}): Promise<string> {
+  const directory = join(root, "step");
+  await mkdir(directory, { recursive: true });
+  const { format, intended } = record;
+  const json = { format, intended, fields, reported: { loss: 1 }, ...more };
+  await writeFile(join(directory, "step.json"), JSON.stringify(json));
+  return directory;
+}
+
+describe("readStep of archives", () => {
+  const tensors = new Map<string, Tensor>([
+    ["logits", logits],
+    ["labels", labels],
+  ]);
+  const encoders = [
+    ["batch.npz", encodeNpz],
+    ["batch.safetensors", encodeSafetensors],
+    ["Batch.NPZ", encodeNpz],
+  ] as const;
+
+  it.each(encoders)("takes members of %s for fields, gradients and entries of the context", async (name, encode) => {
+    const directory = await referring(
+      { logits: `${name}#logits`, labels: `${name}#labels` },
+      {
+        reported: { loss: 1, gradients: { logits: `${name}#logits` } },
+        context: { sequence: { roles: `${name}#labels` } },
+      },
+    );
+    await writeFile(join(directory, name), encode(tensors));
+    const read = await readStep(directory);
+    expect(read.fields).toEqual({ logits, labels });
+    expect(read.reported.gradients).toEqual({ logits });
+    expect(read.context.sequence).toEqual({ roles: labels });
+    const byRows = await readStepByRows(directory);
+    expect(byRows.record).toEqual(read);
+    await byRows.close();
+  });
+
+  it.each(encoders)("needs no member where %s has one tensor", async (name, encode) => {
+    const directory = await referring({ labels: name });
+    await writeFile(join(directory, name), encode(new Map([["anything", labels]])));
+    expect((await readStep(directory)).fields).toEqual({ labels });
+  });
+
+  it.each(encoders)("names the near miss, and asks for a member where %s has several", async (name, encode) => {
+    const directory = await referring({ logits: `${name}#logit` });
+    await writeFile(join(directory, name), encode(tensors));
+    expect(await errorOf(readStep(directory))).toMatchObject({
+      code: "unknown",
+      where: "step",
+      field: "fields.logits",
+      fix: `write "${name}#logits".`,
+    });
+    await referring({ logits: name });
+    const error = await errorOf(readStep(directory));
+    expect(error).toMatchObject({ code: "argument", where: "step", field: "fields.logits" });
+    expect(error.found).toContain(`in "${name}" none named, of 2 tensors`);
+    expect(error.fix).toMatch(new RegExp(`^write "${name}#(logits|labels)"\\.$`));
+  });
+
+  it("reads no member that nobody names", async () => {
+    const directory = await referring({ labels: "batch.npz#labels" });
+    const bytes = encodeNpz(tensors);
+    // The numbers of logits come first; flipped, their CRC is wrong.
+    const at = Buffer.from(bytes).indexOf(Buffer.from(Float32Array.of(1, 2, 3, 4).buffer));
+    expect(at).toBeGreaterThan(0);
+    bytes[at]! ^= 1;
+    await writeFile(join(directory, "batch.npz"), bytes);
+    expect((await readStep(directory)).fields).toEqual({ labels });
+    await referring({ labels: "batch.npz#logits" });
+    expect((await errorOf(readStep(directory))).message).toContain("CRC");
+  });
+
+  it("refuses an archive outside, a pickle under its name, and a path that leads out behind the member", async () => {
+    const directory = await referring({ labels: "../batch.npz#labels" });
+    await writeFile(join(root, "batch.npz"), encodeNpz(tensors));
+    expect((await errorOf(readStep(directory))).found).toContain("leads out of the record");
+    await referring({ labels: "batch.npz#../../labels" });
+    expect((await errorOf(readStep(directory))).found).toContain("leads out of the record");
+    await symlink(join(root, "batch.npz"), join(directory, "batch.npz"));
+    await referring({ labels: "batch.npz#labels" });
+    expect((await errorOf(readStep(directory))).found).toContain("a symbolic link that leads out");
+    await rm(join(directory, "batch.npz"));
+    await writeFile(join(directory, "batch.npz"), Uint8Array.of(0x80, 4, 0x95, 0, 0, 0, 0, 0, 0, 0));
+    expect((await errorOf(readStep(directory))).found).toContain("pickle");
+  });
+});
+
+describe("readStepByRows", () => {
+  const tall: Tensor = tensor(
+    Float32Array.from({ length: 60 }, (_, i) => i),
+    [20, 3],
+  );
+  const few = tensor(new Int32Array(20), [20]);
+  const large: StepRecord = {
+    ...record,
+    fields: { logits: tall, labels: few },
+    reported: { loss: 1, gradients: { logits: tall } },
+    context: { outputs: { logits: tall }, sequence: { inputIds: tall } },
+  };
+
+  /** All rows of a source, read piece by piece. */
+  async function gathered(source: RowSource, step: number): Promise<number[]> {
+    const all: number[] = [];
+    for (let from = 0; from < source.shape[0]!; from += step) {
+      const { shape, data, dtype } = await source.rows(from, Math.min(source.shape[0]!, from + step));
+      expect([dtype, shape[1]]).toEqual([source.dtype, source.shape[1]]);
+      all.push(...Array.from(data, Number));
+    }
+    return all;
+  }
+
+  it("loads what is small, leaves large fields, gradients and outputs in their files, and counts the bytes", async () => {
+    const directory = join(root, "step");
+    await writeStep(directory, large);
+    const { record: byRows, bytes, close } = await readStepByRows(directory, { limit: 239 });
+    const { logits: rows, labels: whole } = byRows.fields!;
+    expect([isRowSource(rows), isRowSource(whole)]).toEqual([true, false]);
+    expect(rows).toMatchObject({ dtype: "float32", shape: [20, 3] });
+    for (const source of [rows, byRows.reported.gradients.logits, byRows.context.outputs!.logits]) {
+      expect(await gathered(source as RowSource, 7)).toEqual(Array.from(tall.data, Number));
+    }
+    // What the context says of the batch is small beside it, and loaded.
+    expect(byRows.context.sequence!.inputIds).toEqual(tall);
+    expect(bytes).toBe(4 * tall.data.byteLength + few.data.byteLength);
+    await close();
+  });
+
+  it("loads a tensor of exactly the limit, and everything without one", async () => {
+    const directory = join(root, "step");
+    await writeStep(directory, large);
+    for (const options of [{ limit: 240 }, {}]) {
+      const { record: byRows, close } = await readStepByRows(directory, options);
+      expect(byRows).toEqual(await readStep(directory));
+      await close();
+    }
+  });
+
+  it("reads rows of a safetensors member, and its other members and scalars whole", async () => {
+    const scale = tensor(new Float32Array([3]), []);
+    const file = encodeSafetensors(
+      new Map<string, Tensor>([
+        ["z", tall],
+        ["labels", few],
+        ["scale", scale],
+      ]),
+    );
+    const directory = await referring({
+      logits: "a.safetensors#z",
+      labels: "a.safetensors#labels",
+      s: "a.safetensors#scale",
+    });
+    await writeFile(join(directory, "a.safetensors"), file);
+    const { record: byRows, close } = await readStepByRows(directory, { limit: 100 });
+    expect(await gathered(byRows.fields!.logits as RowSource, 6)).toEqual(Array.from(tall.data, Number));
+    expect(byRows.fields!.labels).toEqual(few);
+    expect(byRows.fields!.s).toEqual(scale);
+    await close();
+  });
+
+  it("loads what has no rows in one piece whatever its size: members of .npz, and Fortran order", async () => {
+    const fortran = encodeNpy(tall);
+    const at = Buffer.from(fortran).indexOf("False");
+    fortran.set(new TextEncoder().encode("True "), at);
+    const directory = await referring({ logits: "a.npz#logits", turned: "turned.npy" });
+    await writeFile(join(directory, "a.npz"), encodeNpz(new Map([["logits", tall]])));
+    await writeFile(join(directory, "turned.npy"), fortran);
+    const { record: byRows, close } = await readStepByRows(directory, { limit: 1 });
+    expect(byRows.fields).toEqual((await readStep(directory)).fields);
+    await close();
+  });
+
+  it("holds shapes against each other without a number, and refuses rows that are not there or no more", async () => {
+    const directory = join(root, "step");
+    await writeStep(directory, large);
+    const { record: byRows, close } = await readStepByRows(directory, { limit: 1 });
+    const rows = byRows.fields!.logits as RowSource;
+    for (const [from, to] of [
+      [-1, 2],
+      [0, 21],
+      [3, 2],
+      [0.5, 2],
+    ] as const) {
+      expect((await errorOf(rows.rows(from, to))).code).toBe("argument");
+    }
+    expect((await rows.rows(20, 20)).shape).toEqual([0, 3]);
+    await close();
+    await close();
+    expect((await errorOf(rows.rows(0, 1))).found).toBe("a file that is closed");
+    await writeNpy(join(directory, "logits-gradient.npy"), few);
+    expect(await errorOf(readStepByRows(directory, { limit: 1 }))).toMatchObject({
+      code: "shape",
+      field: "reported.gradients.logits",
+    });
+  });
+
+  it("names a file that was cut off after it was opened", async () => {
+    const directory = join(root, "step");
+    await writeStep(directory, large);
+    const { record: byRows, close } = await readStepByRows(directory, { limit: 1 });
+    await truncate(join(directory, "logits.npy"), 140);
+    const error = await errorOf((byRows.fields!.logits as RowSource).rows(10, 20));
+    expect(error).toMatchObject({ code: "file", where: "step", field: "fields.logits" });
+    expect(error.found).toContain("shrinking");
+    await close();
+  });
+});
+
+describe("openTensorFile", () => {
+  it("tells formats by their bytes, and gives names and tensors", async () => {
+    const tensors = new Map<string, Tensor>([
+      ["logits", logits],
+      ["labels", labels],
+    ]);
+    const files = [
+      ["npz", encodeNpz(tensors), ["labels", "logits"]],
+      ["safetensors", encodeSafetensors(tensors), ["labels", "logits"]],
+      ["npy", encodeNpy(labels), []],
+    ] as const;
+    for (const [format, bytes, names] of files) {
+      const path = join(root, "file.bin");
+      await writeFile(path, bytes);
+      const file = await openTensorFile(path);
+      expect([file.format, [...file.names].sort()]).toEqual([format, names]);
+      expect(await file.read(format === "npy" ? undefined : "labels")).toEqual(labels);
+      expect((await errorOf(file.read("label"))).code).toBe("unknown");
+      await file.close();
+    }
+    await writeFile(join(root, "text"), "no tensors here");
+    expect((await errorOf(openTensorFile(join(root, "text")))).code).toBe("file");
   });
 });

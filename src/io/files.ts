@@ -3,18 +3,34 @@ import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { LosswrightError } from "../errors/index.js";
-import type { Tensor } from "../tensor/index.js";
+import { dataOf, sizeOf, type Tensor } from "../tensor/index.js";
 import { allocating, broken } from "./failure.js";
-import { encodeNpy, longestHead, parseNpy, readLayout } from "./npy.js";
+import { encodeNpy, longestHead, readLayout } from "./npy.js";
+import { openNpz } from "./npz.js";
+import type { RowSource } from "./row-source.js";
 import { encodeStep, resolveStep } from "./step.js";
-import { mapLeaves, type StepRecord } from "./step-record.js";
-import { readReferences } from "./step-references.js";
+import { mapLeaves, type Place, type StepRecord } from "./step-record.js";
+import { readReferences, tensorReference } from "./step-references.js";
+import {
+  chosenMember,
+  decodeRows,
+  parseTensorFile,
+  placedTensors,
+  type RowsLayout,
+  rowsHeadLength,
+  rowsLayout,
+  type TensorFileFormat,
+  tensorFileFormat,
+} from "./tensor-file.js";
 
 /** The file of a record that names the others. */
 const stepFile = "step.json";
 
 /** A `step.json` names its numbers and holds none: one of this size is something else. */
 const longestStep = 64 * 1024 * 1024;
+
+/** Bytes in memory of the largest tensor that is loaded where a record is read by rows. */
+const defaultLimit = 64 * 1024 * 1024;
 
 /** Bytes a system call: Node reads and writes less than 2 GiB at once. */
 const piece = 256 * 1024 * 1024;
@@ -68,22 +84,85 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
  * `parseNpy` throw
  */
 export async function readStep(path: string): Promise<StepRecord> {
-  const isDirectory = await asking({ where: path, name: path }, async () => (await stat(path)).isDirectory());
-  const directory = isDirectory ? path : dirname(path);
-  const where = basename(resolve(directory));
-  const step = { where, name: isDirectory ? stepFile : basename(path) };
-  const references = readReferences(await readText(await insideOf(directory, step), step), where);
-
-  const wanted: Asked[] = [];
-  mapLeaves(references, (name, { path: field }) => wanted.push({ where, field, name }));
-  const tensors = new Map<string, Tensor>();
-  for (const asked of wanted) {
-    // A file that many places name is read once: a record may name one of gigabytes a million times.
-    if (tensors.has(asked.name)) continue;
-    const inside = await insideOf(directory, asked);
-    tensors.set(asked.name, await readTensor(inside, `${where}/${asked.name}`, asked));
+  const { references, directory } = await readStepFile(path);
+  const files = new RecordFiles(directory, references.name);
+  try {
+    const tensors = new Map<string, Tensor>();
+    for (const { leaf, place } of leavesOf(references)) {
+      // What many places name is read once: a record may name a file of gigabytes a million times.
+      if (!tensors.has(leaf)) tensors.set(leaf, await files.read(leaf, place));
+    }
+    return resolveStep(references, (leaf) => tensors.get(leaf)!);
+  } finally {
+    await files.close();
   }
-  return resolveStep(references, (file) => tensors.get(file)!);
+}
+
+/** A record whose large tensors are still in their files. */
+export interface StepByRows {
+  readonly record: StepRecord<Tensor | RowSource>;
+  /** Of all tensors as they are in memory once they are read, each one counted once. */
+  readonly bytes: number;
+  /** Closes the files; no row can be read afterwards. */
+  close(): Promise<void>;
+}
+
+/**
+ * Reads a step record as {@link readStep} does, but leaves fields, gradients and raw outputs above a limit in their
+ * files, to be read by rows. What has no rows in one piece is loaded whatever its size: arrays in Fortran order, members
+ * of `.npz` archives; so is everything else in a context.
+ *
+ * The caller closes what it gets. Where this throws, nothing stays open.
+ *
+ * @param path - the record's directory, or its `step.json`
+ * @param limit - bytes in memory of the largest tensor that is loaded
+ * @throws what {@link readStep} throws, but for values in rows that nobody has read yet
+ */
+export async function readStepByRows(path: string, { limit = defaultLimit } = {}): Promise<StepByRows> {
+  const { references, directory } = await readStepFile(path);
+  const files = new RecordFiles(directory, references.name);
+  try {
+    const leaves = new Map<string, Tensor | RowSource>();
+    const keyOf = (leaf: string, place: Place) => `${isOfUnits(place) ? "rows" : "whole"} ${leaf}`;
+    const sizes = new Map<string, number>();
+    for (const { leaf, place } of leavesOf(references)) {
+      const key = keyOf(leaf, place);
+      if (leaves.has(key)) continue;
+      const read = isOfUnits(place) ? await files.readOrOpen(leaf, place, limit) : await files.read(leaf, place);
+      leaves.set(key, read);
+      sizes.set(leaf, bytesOf(read));
+    }
+    const record = resolveStep(references, (leaf, place) => leaves.get(keyOf(leaf, place))!);
+    const bytes = [...sizes.values()].reduce((sum, each) => sum + each, 0);
+    return { record, bytes, close: () => files.close() };
+  } catch (error) {
+    await files.close();
+    throw error;
+  }
+}
+
+/** A file of tensors that is open: its head is read, its numbers are read when they are asked for. */
+export interface TensorFile {
+  readonly format: TensorFileFormat;
+  /** The names of its tensors, in its order; the one of a `.npy` file has none. */
+  readonly names: readonly string[];
+  /**
+   * @param member - of an archive, the tensor's name: needed where it has more than one
+   * @throws `unknown` and `argument` as `parseTensorFile` does; whatever the tensor's numbers give rise to
+   */
+  read(member?: string): Promise<Tensor>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a `.npy`, `.npz` or `.safetensors` file, told apart by what is in it. Of a safetensors file only the tensors
+ * that are asked for are read; an `.npz` is read whole, and its members are unpacked when they are asked for.
+ *
+ * @throws `file` for a file that is missing, unreadable, not regular, or of another format, and what `parseNpz` and
+ * `parseSafetensors` throw of directory and header
+ */
+export async function openTensorFile(path: string): Promise<TensorFile> {
+  return openTensors(path, path, { where: path, name: path });
 }
 
 /**
@@ -120,16 +199,224 @@ interface Asked {
   readonly name: string;
 }
 
+/** The `step.json` of a record, checked, and the directory that its files are in. */
+async function readStepFile(path: string): Promise<{ references: StepRecord<string>; directory: string }> {
+  const isDirectory = await asking({ where: path, name: path }, async () => (await stat(path)).isDirectory());
+  const directory = isDirectory ? path : dirname(path);
+  const where = basename(resolve(directory));
+  const step = { where, name: isDirectory ? stepFile : basename(path) };
+  return { references: readReferences(await readText(await insideOf(directory, step), step), where), directory };
+}
+
+function leavesOf(references: StepRecord<string>): { leaf: string; place: Place }[] {
+  const leaves: { leaf: string; place: Place }[] = [];
+  mapLeaves(references, (leaf, place) => leaves.push({ leaf, place }));
+  return leaves;
+}
+
+/** Whether what stands there has an entry for each unit, or may: what a step is large by. */
+function isOfUnits({ path }: Place): boolean {
+  return /^(parts\.\d+\.)?(fields|reported\.gradients|context\.outputs)\./.test(path);
+}
+
+function bytesOf(leaf: Tensor | RowSource): number {
+  return "data" in leaf ? leaf.data.byteLength : sizeOf(leaf.shape) * dataOf(leaf.dtype, 0).BYTES_PER_ELEMENT;
+}
+
+/** The files of tensors that a record names. An archive is opened once, however many of its tensors are named. */
+class RecordFiles {
+  readonly #archives = new Map<string, LayoutFile>();
+  readonly #open = new Set<LayoutFile>();
+  readonly #directory: string;
+  readonly #where: string;
+
+  constructor(directory: string, where: string) {
+    this.#directory = directory;
+    this.#where = where;
+  }
+
+  /** The tensor that a leaf names. */
+  async read(leaf: string, { path }: Place): Promise<Tensor> {
+    const { file, isArchive, member } = tensorReference(leaf);
+    const asked = { where: this.#where, field: path, name: file };
+    if (!isArchive) return readTensor(await insideOf(this.#directory, asked), `${this.#where}/${file}`, asked);
+    const archive = await this.#archive(file, asked);
+    return spelled(asked, file, () => archive.read(member));
+  }
+
+  /** The tensor that a leaf names, or its rows where it is larger than the limit and has them. */
+  async readOrOpen(leaf: string, { path }: Place, limit: number): Promise<Tensor | RowSource> {
+    const { file, isArchive, member } = tensorReference(leaf);
+    const asked = { where: this.#where, field: path, name: file };
+    if (isArchive) {
+      const archive = await this.#archive(file, asked);
+      return spelled(asked, file, async () => archive.rows(member, limit) ?? archive.read(member));
+    }
+    const opened = await openTensors(await insideOf(this.#directory, asked), `${this.#where}/${file}`, asked, "npy");
+    this.#open.add(opened);
+    const rows = opened.rows(undefined, limit);
+    if (rows) return rows;
+    const tensor = await opened.read();
+    this.#open.delete(opened);
+    await opened.close();
+    return tensor;
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.#open) await file.close();
+    this.#open.clear();
+    this.#archives.clear();
+  }
+
+  async #archive(file: string, asked: Asked): Promise<LayoutFile> {
+    const known = this.#archives.get(file);
+    if (known) return known;
+    const opened = await openTensors(await insideOf(this.#directory, asked), `${this.#where}/${file}`, asked);
+    this.#open.add(opened);
+    this.#archives.set(file, opened);
+    return opened;
+  }
+}
+
+/** Where an archive does not have the tensor that a leaf names, the fix is in the spelling of the record. */
+async function spelled<T>({ where, field }: Asked, file: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof LosswrightError) || error.field !== "member") throw error;
+    const { code, found, expected, fix } = error;
+    const named = /"(?:[^"\\]|\\.)*"/.exec(fix ?? "")?.[0];
+    throw new LosswrightError({
+      code,
+      where,
+      ...(field !== undefined && { field }),
+      found: `in "${file}" ${found}`,
+      expected,
+      fix: named === undefined ? "name a tensor that is in the archive." : `write "${file}#${named.slice(1, -1)}".`,
+    });
+  }
+}
+
+/** A file of tensors that also gives the rows of a large one. */
+interface LayoutFile extends TensorFile {
+  /**
+   * The rows of a tensor above `limit` bytes in memory; `undefined` for a smaller one, and for one whose rows do not
+   * lie in one piece.
+   */
+  rows(member: string | undefined, limit: number): RowSource | undefined;
+}
+
+/** @param known - the format that the file must have, where its first bytes are not to tell */
+async function openTensors(path: string, name: string, asked: Asked, known?: "npy"): Promise<LayoutFile> {
+  const { handle, size } = await openFile(path, asked);
+  const read = (into: Uint8Array, at = 0) => asking(asked, () => readPieces(handle, into, asked, at));
+  try {
+    const start = await read(new Uint8Array(Math.min(size, 9)));
+    const format = known ?? tensorFileFormat(start, name);
+    if (format === "npz") {
+      const bytes = await read(allocating(name, () => new Uint8Array(size)));
+      await handle.close();
+      const members = openNpz(bytes, name);
+      const names = [...members.keys()];
+      return {
+        format,
+        names,
+        read: async (member) => members.get(chosenMember(names, member, name))!(),
+        rows: () => undefined,
+        close: async () => {},
+      };
+    }
+    const file = { handle, asked, isOpen: true };
+    const close = async () => {
+      if (file.isOpen) await handle.close();
+      file.isOpen = false;
+    };
+    if (format === "npy") {
+      const head = await read(new Uint8Array(Math.min(size, longestHead)));
+      readLayout(head, size, name);
+      return {
+        format,
+        names: [],
+        read: async (member) => {
+          const whole = size === head.length ? head : await read(allocating(name, () => new Uint8Array(size)));
+          return parseTensorFile(whole, { name, ...(member !== undefined && { member }) });
+        },
+        rows: (member, limit) => rowsAbove(limit, file, () => rowsLayout(head, size, name, member)),
+        close,
+      };
+    }
+    const head = await read(allocating(name, () => new Uint8Array(rowsHeadLength(start, size, name))));
+    const { names, find } = placedTensors(head, size, name);
+    return {
+      format,
+      names,
+      read: async (member) => {
+        const { offset, length, decode } = find(member);
+        return decode(
+          await read(
+            allocating(name, () => new Uint8Array(length)),
+            offset,
+          ),
+        );
+      },
+      rows: (member, limit) => rowsAbove(limit, file, () => find(member).rows()),
+      close,
+    };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** A file that rows are read from, for as long as it is open. */
+interface RowsFile {
+  readonly handle: FileHandle;
+  readonly asked: Asked;
+  isOpen: boolean;
+}
+
+function rowsAbove(limit: number, file: RowsFile, layoutOf: () => RowsLayout): RowSource | undefined {
+  let layout: RowsLayout;
+  try {
+    layout = layoutOf();
+  } catch (error) {
+    // Such a tensor is read whole.
+    if (error instanceof LosswrightError && error.code === "unsupported") return undefined;
+    throw error;
+  }
+  const source = rowSource(file, layout);
+  return bytesOf(source) > limit ? source : undefined;
+}
+
+function rowSource(file: RowsFile, layout: RowsLayout): RowSource {
+  const { dtype, shape, offset, rowBytes, where } = layout;
+  const [count] = shape as [number];
+  const rows = async (from: number, to: number): Promise<Tensor> => {
+    const isRange = Number.isSafeInteger(from) && Number.isSafeInteger(to) && 0 <= from && from <= to && to <= count;
+    if (!isRange || !file.isOpen) {
+      throw new LosswrightError({
+        code: "argument",
+        where,
+        field: "rows",
+        found: file.isOpen ? `rows ${from} to ${to}` : "a file that is closed",
+        expected: file.isOpen ? `rows in 0 to ${count}` : "an open file",
+        fix: file.isOpen ? "ask for rows that the tensor has." : "close the record after its last row is read.",
+      });
+    }
+    const bytes = allocating(where, () => new Uint8Array((to - from) * rowBytes));
+    await asking(file.asked, () => readPieces(file.handle, bytes, file.asked, offset + from * rowBytes));
+    return decodeRows(bytes, layout, from, to);
+  };
+  return { dtype, shape, rows };
+}
+
 async function readTensor(path: string, name: string, asked: Asked): Promise<Tensor> {
-  const bytes = await withFile(path, asked, async (handle, size) => {
-    const head = await readPieces(handle, new Uint8Array(Math.min(size, longestHead)), asked);
-    // A file that is not what it says is refused before the rest of it is read, or room is made for it.
-    readLayout(head, size, name);
-    if (size === head.length) return head;
-    const whole = allocating(name, () => new Uint8Array(size));
-    return readPieces(handle, whole, asked);
-  });
-  return parseNpy(bytes, name);
+  const file = await openTensors(path, name, asked, "npy");
+  try {
+    return await file.read();
+  } finally {
+    await file.close();
+  }
 }
 
 async function readText(path: string, asked: Asked): Promise<string> {
@@ -162,23 +449,35 @@ async function withFile<T>(
   asked: Asked,
   use: (handle: FileHandle, size: number) => T | Promise<T>,
 ): Promise<T> {
+  const { handle, size } = await openFile(path, asked);
+  try {
+    return await asking(asked, async () => use(handle, size));
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A regular file, open; whoever opens it closes it. */
+async function openFile(path: string, asked: Asked): Promise<{ handle: FileHandle; size: number }> {
   return asking(asked, async () => {
     // Without O_NONBLOCK (which Windows does not know) opening a pipe would wait for a writer that never comes.
     const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
       const info = await handle.stat();
-      if (info.isFile()) return await use(handle, info.size);
+      if (info.isFile()) return { handle, size: info.size };
       const kind = info.isDirectory() ? "a directory" : "no regular file";
       throw refused(asked, `${kind} at "${asked.name}"`, "a regular file", "give the path of a file.");
-    } finally {
+    } catch (error) {
       await handle.close();
+      throw error;
     }
   });
 }
 
-async function readPieces(handle: FileHandle, into: Uint8Array, asked: Asked): Promise<Uint8Array> {
+/** Fills `into` with the file's bytes from `start` on. */
+async function readPieces(handle: FileHandle, into: Uint8Array, asked: Asked, start = 0): Promise<Uint8Array> {
   for (let at = 0; at < into.length; ) {
-    const { bytesRead } = await handle.read(into, at, Math.min(piece, into.length - at), at);
+    const { bytesRead } = await handle.read(into, at, Math.min(piece, into.length - at), start + at);
     if (bytesRead === 0) {
       const found = `"${asked.name}" shrinking while it was read`;
       throw refused(asked, found, "a file that nobody writes to", "read it again when it is written.");

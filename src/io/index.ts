@@ -1,6 +1,7 @@
 /** Files as values: bytes in, tensors and step records out. Nothing here touches a disk; `files.js` does. */
 export { encodeNpy, parseNpy } from "./npy.js";
 export { encodeNpz, parseNpz } from "./npz.js";
+export { isRowSource, type RowSource } from "./row-source.js";
 export { encodeSafetensors, parseSafetensors, safetensorsMetadata } from "./safetensors.js";
 export { encodeStep, parseStep } from "./step.js";
 export type {

@@ -2,10 +2,14 @@ import { closest, LosswrightError } from "../errors/index.js";
 import { formatShape, sameShape, type Tensor } from "../tensor/index.js";
 import { broken } from "./failure.js";
 import { shown } from "./json.js";
+import type { RowSource } from "./row-source.js";
 import type { AlignmentContext, LossTerm, SampledContext, StepContext, StepRecord } from "./step-record.js";
 
 // What entries of a record have to do with each other. Every rule speaks of the record or part that the context
 // belongs to; the context of a record of parts speaks of every part that has the field.
+
+/** A tensor, or one whose rows are still in its file: what is checked of it is its shape. */
+type Leaf = Tensor | RowSource;
 
 /**
  * Makes sure that the terms of a loss are a sum of which the contract describes one term.
@@ -26,7 +30,7 @@ export function checkTerms<T>(record: StepRecord<T>): void {
  * says, and for a shape of units that no array has; `value` for places of units that are not whole, not ascending or
  * outside; `dtype` for places that are true or false
  */
-export function checkContexts(record: StepRecord): void {
+export function checkContexts(record: StepRecord<Leaf>): void {
   for (const scope of scopesOf(record)) {
     const { gathered = {}, outputs = {}, sampled, alignment } = scope.context;
     const checker = new ScopeChecker(scope, record.name);
@@ -48,7 +52,7 @@ const [mostEmptyRows, longestEmptyAxis] = [65_536, 16_777_216];
  *
  * @throws `shape` where it does
  */
-export function checkExtent({ shape }: Tensor, field: string, where: string): void {
+export function checkExtent({ shape }: Leaf, field: string, where: string): void {
   const axis = shape.indexOf(0);
   if (axis < 0) return;
   const rows = shape.slice(0, axis).reduce((product, length) => product * length, 1);
@@ -116,18 +120,18 @@ function checkTermsOf<T>(terms: readonly LossTerm[], path: string, holders: read
 // ---- tensors ----
 
 class ScopeChecker {
-  readonly #holders: readonly Holder<Tensor>[];
+  readonly #holders: readonly Holder<Leaf>[];
   readonly #path: string;
   readonly #where: string;
 
-  constructor({ path, holders }: Scope<Tensor>, where: string) {
+  constructor({ path, holders }: Scope<Leaf>, where: string) {
     this.#holders = holders;
     this.#path = `${path}context.`;
     this.#where = where;
   }
 
   /** One entry for each row of a gathered field. */
-  rowsOf(name: string, entries: Readonly<Record<string, Tensor | undefined>>): void {
+  rowsOf(name: string, entries: Readonly<Record<string, Leaf | undefined>>): void {
     const holders = this.#having(name, `gathered.${name}`);
     for (const [key, tensor] of Object.entries(entries)) {
       for (const holder of tensor ? holders : []) {
@@ -141,7 +145,7 @@ class ScopeChecker {
   }
 
   /** The output that a field was made of has the field's shape. */
-  shapeOf(name: string, output: Tensor): void {
+  shapeOf(name: string, output: Leaf): void {
     for (const holder of this.#having(name, `outputs.${name}`)) {
       const { shape } = holder.fields[name]!;
       if (sameShape(output.shape, shape)) continue;
@@ -150,7 +154,7 @@ class ScopeChecker {
     }
   }
 
-  sample({ units, shape, fields }: SampledContext): void {
+  sample({ units, shape, fields }: SampledContext<Leaf>): void {
     // An empty shape, too, is refused where its other axes overflow, as in a file.
     if (shape.reduce((product, length) => product * (length || 1), 1) > Number.MAX_SAFE_INTEGER) {
       const found = shape.length > 8 ? `${shape.length} lengths` : formatShape(shape);
@@ -171,7 +175,7 @@ class ScopeChecker {
   }
 
   /** One length for each example: as many as the lengths or labels of the whole batch that stand in the fields. */
-  examples({ featureLengths }: AlignmentContext, sampled: SampledContext | undefined): void {
+  examples({ featureLengths }: AlignmentContext<Leaf>, sampled: SampledContext<Leaf> | undefined): void {
     if (!featureLengths) return;
     const fix = "record the number of frames of each example before the encoder.";
     if (featureLengths.shape.length !== 1) {
@@ -188,13 +192,15 @@ class ScopeChecker {
   }
 
   /** The places of units are whole, ascending and inside the shape of all units. */
-  #ascending(units: Tensor, shape: readonly number[]): void {
+  #ascending(units: Leaf, shape: readonly number[]): void {
     const all = shape.reduce((product, length) => product * length, 1);
     const fix = "record the row-major places of the kept units, each once, in ascending order.";
     if (units.shape.length !== 1) this.#misfit("sampled.units", units, "[n], one place for each kept unit", fix);
     if (units.dtype === "bool") {
       throw this.#error("dtype", "sampled.units", "bool", "whole numbers", `${fix.slice(0, -1)}, not a mask.`);
     }
+    // Whoever reads by rows loads the places of units whole.
+    if (!("data" in units)) throw new Error("the places of units are not loaded");
     let before = -1;
     for (let i = 0; i < units.data.length; i++) {
       // Past 2^53 a conversion rounds, but no place that is inside lies there.
@@ -212,7 +218,7 @@ class ScopeChecker {
   }
 
   /** Who has the field. */
-  #having(name: string, entry: string): readonly Holder<Tensor>[] {
+  #having(name: string, entry: string): readonly Holder<Leaf>[] {
     const having = this.#holders.filter(({ fields }) => Object.hasOwn(fields, name));
     if (having.length) return having;
     const known = fieldNames(this.#holders);
@@ -220,7 +226,7 @@ class ScopeChecker {
     throw unknownField(this.#where, this.#path + entry, name, known, meant);
   }
 
-  #misfit(entry: string, { shape }: Tensor, expected: string, fix: string): never {
+  #misfit(entry: string, { shape }: Leaf, expected: string, fix: string): never {
     throw this.#error("shape", entry, shape.length > 8 ? `${shape.length} axes` : formatShape(shape), expected, fix);
   }
 
@@ -245,7 +251,7 @@ const exampleFields = [
 ] as const;
 
 /** A field with its shape, as a message names it. */
-function said<N extends string>({ path, fields }: Holder<Tensor>, name: N): string {
+function said<N extends string>({ path, fields }: Holder<Leaf>, name: N): string {
   return `${path}fields.${name}, ${formatShape(fields[name]!.shape.slice(0, 8))}`;
 }
 

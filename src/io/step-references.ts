@@ -41,6 +41,20 @@ export function readReferences(json: unknown, name: string): StepRecord<string> 
   return record;
 }
 
+/** What a leaf of a record names: a file, and where the file is an archive perhaps one of its tensors. */
+export interface TensorReference {
+  readonly file: string;
+  readonly isArchive: boolean;
+  readonly member?: string;
+}
+
+/** `batch.npz#logits` is the tensor `logits` of `batch.npz`; without a member an archive holds one tensor. */
+export function tensorReference(leaf: string): TensorReference {
+  const [, file, member] = /^(.*?\.(?:npz|safetensors))(?:#(.+))?$/i.exec(leaf) ?? [];
+  if (file === undefined) return { file: leaf, isArchive: false };
+  return { file, isArchive: true, ...(member !== undefined && { member }) };
+}
+
 /** An unknown entry of a context may be one of a later version, but not one that differs by a slip from a known one. */
 function rejectSlips(context: Record<string, unknown>, where: string): void {
   const known = Object.keys(contextEntries);

@@ -4,10 +4,12 @@ import { formatShape, isTensor, sameShape, type Tensor } from "../tensor/index.j
 import { broken } from "./failure.js";
 import { shown } from "./json.js";
 import { encodeNpy } from "./npy.js";
+import { isRowSource, type RowSource } from "./row-source.js";
 import { checkContexts, checkExtent } from "./step-consistency.js";
 import {
   type MetricContext,
   mapLeaves,
+  type Place,
   type Reported,
   type StepContext,
   type StepPart,
@@ -19,7 +21,8 @@ import { readReferences } from "./step-references.js";
  * Reads a step record.
  *
  * @param json - the text of a `step.json`, or the value it holds
- * @param load - gives the tensor of a file of the record; what it throws passes through
+ * @param load - gives the tensor of a file of the record, or, for `batch.npz#logits`, of that member of an archive;
+ * what it throws passes through
  * @param name - what errors call the record
  * @throws `file` for what is no such record: malformed or too deeply nested JSON, wrong kinds, missing entries, neither
  * or both of fields and parts, a file name that leads outside, terms without exactly one that is intended; `unknown`
@@ -57,10 +60,14 @@ export function encodeStep(record: StepRecord): { json: string; files: Map<strin
  *
  * @throws `file` where `load` gives no tensor, and what {@link parseStep} throws for tensors that do not fit each other
  */
-export function resolveStep(references: StepRecord<string>, load: (file: string) => Tensor): StepRecord {
-  const record = mapLeaves(references, (file, { path }) => {
-    const tensor: unknown = load(file);
-    if (isTensor(tensor)) {
+export function resolveStep<L extends Tensor | RowSource>(
+  references: StepRecord<string>,
+  load: (file: string, place: Place) => L,
+): StepRecord<L> {
+  const record = mapLeaves(references, (file, place) => {
+    const tensor = load(file, place);
+    const { path } = place;
+    if (isTensor(tensor) || isRowSource(tensor)) {
       checkExtent(tensor, path, references.name);
       return tensor;
     }
@@ -72,7 +79,7 @@ export function resolveStep(references: StepRecord<string>, load: (file: string)
   return record;
 }
 
-function checkGradients(record: StepRecord): void {
+function checkGradients(record: StepRecord<Tensor | RowSource>): void {
   checkGradientsOf(record.reported, record.fields ?? {}, "", record.name);
   for (const [index, part] of record.parts.entries()) {
     checkGradientsOf(part.reported, part.fields, `parts.${index}.`, record.name);
@@ -80,8 +87,8 @@ function checkGradients(record: StepRecord): void {
 }
 
 function checkGradientsOf(
-  { gradients }: Reported,
-  fields: Record<string, Tensor>,
+  { gradients }: Reported<Tensor | RowSource>,
+  fields: Record<string, Tensor | RowSource>,
   prefix: string,
   where: string,
 ): void {

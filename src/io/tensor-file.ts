@@ -57,7 +57,47 @@ export function parseTensorFile(bytes: Uint8Array, { name = "tensor file", membe
     return parseNpy(bytes, name);
   }
   const archive = openArchive(format, bytes, name);
-  return archive.get(chosen([...archive.keys()], member, name))!();
+  return archive.get(chosenMember([...archive.keys()], member, name))!();
+}
+
+/** One tensor of a safetensors file: where its bytes lie, and what they make. */
+export interface PlacedTensor {
+  readonly offset: number;
+  readonly length: number;
+  readonly decode: (bytes: Uint8Array) => Tensor;
+  /** @throws `unsupported` for a scalar, which has no rows */
+  readonly rows: () => RowsLayout;
+}
+
+/** The tensors of a safetensors file by name, from its head alone. */
+export interface PlacedTensors {
+  readonly names: readonly string[];
+  /** @throws `unknown` for a name that is not there; `argument` for none where there are several tensors, or none */
+  readonly find: (member?: string) => PlacedTensor;
+}
+
+/**
+ * Where the tensors of a safetensors file lie, so that one is read without the others.
+ *
+ * @param head - the file's first {@link rowsHeadLength} bytes at least
+ * @param size - bytes in the file
+ * @throws what `parseSafetensors` throws of the header
+ */
+export function placedTensors(head: Uint8Array, size: number, name = "safetensors"): PlacedTensors {
+  const entries = new Map(readHeader(head, size, name).entries.map((entry) => [entry.name, entry]));
+  const names = [...entries.keys()];
+  const find = (member?: string): PlacedTensor => {
+    const { fileDtype, shape, offset, length, name: found } = entries.get(chosenMember(names, member, name))!;
+    const where = inFile(name, found);
+    const place = { offset: 0, length, shape, fortranOrder: false };
+    return {
+      offset,
+      length,
+      decode: (bytes) => tensorOf(bytes, { ...elementsOf(fileDtype, where), ...place }, where),
+      rows: () => layoutOf({ where, format: "safetensors", fileDtype, shape, offset }),
+    };
+  };
+  return { names, find };
 }
 
 // ---- rows ----
@@ -118,11 +158,7 @@ export function rowsLayout(head: Uint8Array, size: number, name = "tensor file",
     }
     return layoutOf({ where: name, format, fileDtype: descr, shape, offset });
   }
-  const { entries } = readHeader(head, size, name);
-  const names = entries.map((entry) => entry.name);
-  const wantedName = chosen(names, member, name);
-  const { fileDtype, shape, offset } = entries[names.indexOf(wantedName)]!;
-  return layoutOf({ where: inFile(name, wantedName), format: "safetensors", fileDtype, shape, offset });
+  return placedTensors(head, size, name).find(member).rows();
 }
 
 /**
@@ -175,8 +211,12 @@ function openArchive(format: "npz" | "safetensors", bytes: Uint8Array, name: str
   return format === "npz" ? openNpz(bytes, name) : openSafetensors(bytes, name);
 }
 
-/** The member that is meant: the one that is named, or the only one. */
-function chosen(names: readonly string[], member: string | undefined, where: string): string {
+/**
+ * The member that is meant: the one that is named, or the only one.
+ *
+ * @throws `unknown` for a name that is not there, with the near miss; `argument` where none is named of several, or of none
+ */
+export function chosenMember(names: readonly string[], member: string | undefined, where: string): string {
   if (member !== undefined) {
     if (names.includes(member)) return member;
     throw unknownTensor(member, names, where, "member");

@@ -94,7 +94,7 @@ function blankAmongLabels(labels: Tensor, labelLengths: Tensor, blank: number) {
   const padded = labels.shape.length === 2;
   let start = 0;
   for (let row = 0; row < labelLengths.data.length; row++) {
-    const count = Number(labelLengths.data[row]);
+    const count = Math.min(Number(labelLengths.data[row]), labels.data.length - start);
     const from = padded ? row * labels.shape[1]! : start;
     start += count;
     for (let place = 0; place < count; place++) {

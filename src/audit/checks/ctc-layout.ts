@@ -69,7 +69,8 @@ function fromShapes(step: AuditedStep): readonly Finding[] {
     if (!isTensor(scores) || scores.shape.length !== 3 || !isTensor(inputLengths)) continue;
     const rows = inputLengths.data.length;
     const [rowAxis, timeAxis] = layout === "TBC" ? [1, 0] : [0, 1];
-    const longest = Math.max(0, ...Array.from(inputLengths.data, Number));
+    let longest = 0;
+    for (const frames of inputLengths.data) longest = Math.max(longest, Number(frames));
     const fits = (row: number, time: number) => scores.shape[row] === rows && longest <= scores.shape[time]!;
     if (fits(rowAxis, timeAxis) || !fits(timeAxis, rowAxis) || labelLengths?.data.length !== rows) continue;
     const other = layout === "TBC" ? "BTC" : "TBC";

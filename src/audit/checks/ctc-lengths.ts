@@ -124,7 +124,7 @@ function impossibleRows(labels: Tensor, inputLengths: Tensor, labelLengths: Tens
   let start = 0;
   const out: { row: number; needed: number; labels: number; frames: number }[] = [];
   for (let row = 0; row < labelLengths.data.length; row++) {
-    const count = Number(labelLengths.data[row]);
+    const count = Math.min(Number(labelLengths.data[row]), labels.data.length - start);
     const from = padded ? row * labels.shape[1]! : start;
     start += count;
     const needed = framesNeeded(labels.data, from, Math.min(count, padded ? labels.shape[1]! : count));

@@ -182,7 +182,7 @@ function saturation(step: AuditedStep): readonly Finding[] {
   let entropy = 0;
   for (let row = 0; row < rows; row++) {
     const scores = k.map((key) => key.reduce((sum, x, d) => sum + x * q[row]![d]!, 0) / tau);
-    const top = Math.max(...scores);
+    const top = scores.reduce((most, score) => Math.max(most, score), Number.NEGATIVE_INFINITY);
     const weights = scores.map((s) => exp(s - top));
     const sum = weights.reduce((total, w) => total + w, 0);
     positives.push(weights[labels ? Number(labels.data[row]) : row]! / sum);

@@ -376,15 +376,16 @@ class Search {
     const base = this.baseOf(opened, reduction);
     const changed = objectiveFrom(underReduction(opened.objective.contract, reduction));
     const transforms = opened.hypothesis.transform ?? [];
+    const relabeled = transforms.find(({ apply }) => apply === "relabel")?.value as number | undefined;
     const isDeclared =
       canonicalText(reduction as unknown as Json) ===
       canonicalText(this.step.searchedObjective.reduction as unknown as Json);
     const sums = opened.parts.map((part, i) => {
       const { batch } = transformed({ ...part, objective: changed }, transforms);
       const denominator =
-        isDeclared && part.denominator !== undefined
+        isDeclared && relabeled === undefined && part.denominator !== undefined
           ? part.denominator
-          : (part.denominatorUnder?.(reduction) ?? changed.denominator(batch).value);
+          : (part.denominatorUnder?.(reduction, relabeled) ?? changed.denominator(batch).value);
       return { numerator: base.numerators[i]!, denominator, rank: part.rank };
     });
     // A constant divides the whole step once, not each part.
