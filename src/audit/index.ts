@@ -8,3 +8,14 @@ export { sampledByRows } from "./large.js";
 export { notesOf } from "./notes.js";
 export { openStep } from "./open-step.js";
 export { type Paint, report } from "./report.js";
+export {
+  checksNamed,
+  type FailOn,
+  fails,
+  PageSteps,
+  RunAudit,
+  type RunAuditJson,
+  type RunFinding,
+  sift,
+  withoutTensors,
+} from "./run.js";

@@ -38,7 +38,7 @@ function headline(step: AuditedStep, paint: Paint, previous?: AuditedStep): stri
   const { record, objective, parts } = step;
   const same = previous && contractText(previous) === contractText(step) && previous.parts.length === parts.length;
   const name = plain(record.name);
-  const counted = `${parts.length} ${partWord(step) === "rank" ? "ranks" : partWord(step) === "part" ? "parts" : "micro-batches"}`;
+  const counted = `${parts.length} ${partWord(step).replace(/batch$/, "batche")}s`;
   const what = [record.context.task ?? record.context.phase, parts.length > 1 ? `one step in ${counted}` : undefined];
   const own = what.filter(Boolean).join("; ") || objective.name;
   const told = !same ? own : isSameStep(step, previous) ? "the same step and contract" : `${own}; the same contract`;

@@ -1,7 +1,7 @@
 import { LosswrightError } from "../errors/index.js";
 
-/** 0: clean. 1: findings of severity error or warning. 2: unreadable input or wrong usage. */
-export const exitCodes = { clean: 0, findings: 1, unusable: 2 } as const;
+/** 0: clean. 1: findings that fail. 2: unreadable input or wrong usage. 130: stopped by Ctrl-C, as shells count it. */
+export const exitCodes = { clean: 0, findings: 1, unusable: 2, stopped: 130 } as const;
 
 /** Writes to standard output, and ends quietly when the reader has gone (`losswright audit … | head`). */
 export function print(text: string): void {

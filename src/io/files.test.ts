@@ -7,6 +7,7 @@ import { LosswrightError } from "../errors/index.js";
 import { type Tensor, tensor } from "../tensor/index.js";
 import {
   openTensorFile,
+  readJsonFile,
   readNpy,
   readStep,
   readStepByRows,
@@ -66,6 +67,18 @@ describe("readTextFile and writeTextFile", () => {
     const binary = join(root, "binary");
     await writeFile(binary, Uint8Array.of(0xff));
     expect((await errorOf(readTextFile(binary))).found).toContain("no UTF-8");
+  });
+});
+
+describe("readJsonFile", () => {
+  it("gives what the file holds, and refuses what is no JSON or hides a key", async () => {
+    const path = join(root, "contract.json");
+    await writeFile(path, '{"objective":"huber"}');
+    expect(await readJsonFile(path)).toEqual({ objective: "huber" });
+    for (const text of ["{", '{"a":1,"a":2}', '{"__proto__":1}', "[".repeat(100) + "]".repeat(100)]) {
+      await writeFile(path, text);
+      expect(await errorOf(readJsonFile(path)), text).toMatchObject({ code: "file", where: path });
+    }
   });
 });
 
@@ -378,7 +391,8 @@ describe("readStepByRows", () => {
   it("loads what is small, leaves large fields, gradients and outputs in their files, and counts the bytes", async () => {
     const directory = join(root, "step");
     await writeStep(directory, large);
-    const { record: byRows, bytes, close } = await readStepByRows(directory, { limit: 239 });
+    const { record: byRows, bytes, isWhole: isAll, close } = await readStepByRows(directory, { limit: 239 });
+    expect(isAll).toBe(false);
     const { logits: rows, labels: whole } = byRows.fields!;
     expect([isRowSource(rows), isRowSource(whole)]).toEqual([true, false]);
     expect(rows).toMatchObject({ dtype: "float32", shape: [20, 3] });
@@ -395,7 +409,8 @@ describe("readStepByRows", () => {
     const directory = join(root, "step");
     await writeStep(directory, large);
     for (const options of [{ limit: 240 }, {}]) {
-      const { record: byRows, close } = await readStepByRows(directory, options);
+      const { record: byRows, isWhole, close } = await readStepByRows(directory, options);
+      expect(isWhole).toBe(true);
       expect(byRows).toEqual(await readStep(directory));
       await close();
     }

@@ -5,6 +5,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "nod
 import { LosswrightError } from "../errors/index.js";
 import { dataOf, sizeOf, type Tensor } from "../tensor/index.js";
 import { allocating, broken } from "./failure.js";
+import { checkJson, parseJson } from "./json.js";
 import { encodeNpy, longestHead, readLayout } from "./npy.js";
 import { openNpz } from "./npz.js";
 import type { RowSource } from "./row-source.js";
@@ -65,6 +66,18 @@ export async function readTextFile(path: string): Promise<string> {
 }
 
 /**
+ * Reads a JSON file, of at most 64 MiB.
+ *
+ * @throws `file` for what {@link readTextFile} refuses, and for what is no JSON, has a key twice or a hostile one, or is
+ * nested deeper than 64 levels
+ */
+export async function readJsonFile(path: string): Promise<unknown> {
+  const json = parseJson(await readTextFile(path), path);
+  checkJson(json, path);
+  return json;
+}
+
+/**
  * Writes a text file in UTF-8: to a temporary name beside it, then renamed, as {@link writeNpy} does.
  *
  * @throws `file` where the disk refuses
@@ -103,6 +116,8 @@ export interface StepByRows {
   readonly record: StepRecord<Tensor | RowSource>;
   /** Of all tensors as they are in memory once they are read, each one counted once. */
   readonly bytes: number;
+  /** Whether every tensor is loaded: then it is what {@link readStep} gives. */
+  readonly isWhole: boolean;
   /** Closes the files; no row can be read afterwards. */
   close(): Promise<void>;
 }
@@ -134,7 +149,8 @@ export async function readStepByRows(path: string, { limit = defaultLimit } = {}
     }
     const record = resolveStep(references, (leaf, place) => leaves.get(keyOf(leaf, place))!);
     const bytes = [...sizes.values()].reduce((sum, each) => sum + each, 0);
-    return { record, bytes, close: () => files.close() };
+    const isWhole = [...leaves.values()].every((leaf) => "data" in leaf);
+    return { record, bytes, isWhole, close: () => files.close() };
   } catch (error) {
     await files.close();
     throw error;

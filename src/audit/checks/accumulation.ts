@@ -1,6 +1,6 @@
 import type { AuditedStep } from "../audited-step.js";
 import type { Check } from "../finding.js";
-import { partWord } from "../words.js";
+import { isEvaluation, partWord } from "../words.js";
 import { aboutAggregation } from "./aggregation.js";
 import { explanationAbout } from "./explained.js";
 
@@ -14,7 +14,8 @@ export const accumulation: Check = {
   id: "accumulation",
   inspect(step) {
     const explanation = explanationAbout(step, "parts");
-    if (!explanation) return [];
+    // Batches of an evaluation accumulate no gradient: their mean of means is a matter of the denominator.
+    if (!explanation || isEvaluation(step)) return [];
     return [
       aboutAggregation("accumulation", step, explanation, {
         part: partWord(step),

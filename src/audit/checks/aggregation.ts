@@ -83,8 +83,11 @@ export function mismatch({ declared, loss, lossError, tolerance }: AuditedStep):
 }
 
 /** "It reproduces loss and gradient to 2e-7. 0.5496 is 42 % too high." */
-export function reproduction({ declared, loss }: AuditedStep, { relativeError, gradientError }: Explanation): string {
+export function reproduction(step: AuditedStep, explanation: Explanation): string {
+  const { declared, loss } = step;
+  const { relativeError, gradientError } = explanation;
   const error = Math.max(relativeError, gradientError ?? 0);
+  const alike = othersThatFit(step, explanation);
   const what =
     loss === null
       ? "the gradient"
@@ -92,7 +95,16 @@ export function reproduction({ declared, loss }: AuditedStep, { relativeError, g
         ? "the loss (no gradients were recorded)"
         : "loss and gradient";
   const how = error === 0 ? "exactly" : `to ${error.toExponential(0)}`;
-  return `It reproduces ${what} ${how}.${loss === null ? "" : howFarOff(loss, declared!.value)}`;
+  return `It reproduces ${what} ${how}.${loss === null ? "" : howFarOff(loss, declared!.value)}${alike}`;
+}
+
+/** Other mistakes that give the same numbers: said, so that nobody takes the first for the only one. */
+function othersThatFit({ explanations }: AuditedStep, { about }: Explanation): string {
+  const others = explanations.filter(({ fits, about: other }) => fits && other !== about && other !== "none");
+  const [first] = others;
+  if (!first) return "";
+  const words = first.instead || `${first.words}, ${first.aggregation}`;
+  return ` Other mistakes fit as well: ${words}${others.length > 1 ? `, and ${others.length - 1} more` : ""}.`;
 }
 
 function howFarOff(reported: number, declared: number): string {

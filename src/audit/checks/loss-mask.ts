@@ -71,7 +71,20 @@ export const lossMask: Check = {
       ];
       for (const [name, words, known] of masks) if (known) add(words, [{ apply: "mask", value: name }]);
       const { inputIds, attentionMask, segmentIds } = sequence;
-      if (labels && isTensor(inputIds) && inputIds.data.length === labels.data.length) {
+      const offset = tokenFacts(step)[0]?.offset ?? 0;
+      if (labels && isTensor(inputIds) && inputIds.data.length === labels.data.length && offset === 1) {
+        // Labels that were moved in advance: what stands at t is the token at t + 1.
+        const moved: Transform[] = [
+          { apply: "replace", field: "labels", value: "sequence.inputIds" },
+          { apply: "drop", field: "mask" },
+          { apply: "shift", field: "labels", value: -1 },
+        ];
+        add("a loss on every next token, prompts and padding included", moved);
+        if (isTensor(attentionMask)) {
+          const attended: Transform = { apply: "mask", value: "attended one later" };
+          add("the attention mask used as the loss mask", [...moved, attended]);
+        }
+      } else if (labels && isTensor(inputIds) && inputIds.data.length === labels.data.length) {
         const ids: Transform = { apply: "replace", field: "labels", value: "sequence.inputIds" };
         const none: Transform = { apply: "drop", field: "mask" };
         const attended: Transform = { apply: "replace", field: "mask", value: "sequence.attentionMask" };

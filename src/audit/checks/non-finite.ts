@@ -27,6 +27,8 @@ export const nonFinite: Check = {
       gradients: gradientsBroken ? "not finite" : "finite",
     };
     if (declaredBroken) return [fromInputs(step, evidence, lossBroken || gradientsBroken)];
+    const { lossScale = 1 } = record.context.computation ?? {};
+    if (!lossBroken && lossScale > 1) return [overflow(lossScale, evidence)];
     const what = lossBroken ? `a loss of ${jsonNumber(loss)}` : "gradients that are not finite";
     return [
       {
@@ -43,6 +45,17 @@ export const nonFinite: Check = {
     ];
   },
 };
+
+/** Gradients that a loss scale drove out of half precision: the scaler skips such a step and lowers the scale. */
+function overflow(lossScale: number, evidence: Finding["evidence"]): Finding {
+  return {
+    check: "non-finite",
+    severity: "note",
+    message: `The gradients are not finite under a loss scale of ${lossScale}: they overflowed, and the step is skipped.`,
+    evidence: { ...evidence, lossScale },
+    fix: "nothing, where it happens now and then; if every step is skipped, look for an input that is not finite.",
+  };
+}
 
 /** Whether a recorded gradient of any part holds NaN or infinity. */
 export function hasBrokenGradients({ parts }: AuditedStep): boolean {

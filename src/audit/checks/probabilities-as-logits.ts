@@ -68,12 +68,14 @@ function fixFor(scores: boolean): string {
 /** Fields that hold probabilities: rows that add up to 1, or what the model's raw output says of them. */
 function fromFields(step: AuditedStep): readonly Finding[] {
   const { searched, objective } = step;
-  const spec = objective.definition.fields.logits;
-  if (!spec || step.contradiction) return [];
-  for (const [part, { batch, context }] of searched.entries()) {
-    const logits = batch.logits as Tensor | undefined;
+  if (step.contradiction) return [];
+  const { fields } = objective.definition;
+  const names = Object.keys(fields).filter((name) => fields[name]!.roles.includes("logits"));
+  const places = searched.flatMap(({ batch, context }, part) => names.map((name) => ({ part, batch, context, name })));
+  for (const { part, batch, context, name } of places) {
+    const logits = batch[name];
     if (!isTensor(logits)) continue;
-    const raw = context.outputs?.logits;
+    const raw = context.outputs?.[name];
     const found = raw && isTensor(raw) ? activationBetween(raw, logits) : undefined;
     const classes = Number((objective.contract.options as { classAxis?: number }).classAxis ?? -1);
     const isBinary = objective.definition.unit === "element";
@@ -82,10 +84,10 @@ function fromFields(step: AuditedStep): readonly Finding[] {
     const inside = isBinary && !raw ? insideUnitInterval(logits) : undefined;
     if (!found && !rows && !inside) continue;
     const what = found
-      ? `The field logits is ${found} of the model's raw output.`
+      ? `The field ${name} is ${found} of the model's raw output.`
       : rows
-        ? `All ${rows} rows of the field logits lie in [0, 1] and add up to 1: they are probabilities.`
-        : `All ${inside} entries of the field logits lie in [0, 1], on both sides of 0.5: they look like probabilities.`;
+        ? `All ${rows} rows of the field ${name} lie in [0, 1] and add up to 1: they are probabilities.`
+        : `All ${inside} entries of the field ${name} lie in [0, 1], on both sides of 0.5: they look like probabilities.`;
     return [
       {
         check: "probabilities-as-logits",

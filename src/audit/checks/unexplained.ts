@@ -1,4 +1,6 @@
 import { type AuditedStep, agrees } from "../audited-step.js";
+import type { Explanation } from "../explain/explain.js";
+import { firstField } from "../facts.js";
 import type { Check, Finding } from "../finding.js";
 import { short } from "../numbers.js";
 import { comparison } from "../pull.js";
@@ -18,6 +20,17 @@ export function contradicts(step: AuditedStep): boolean {
 /** Reported numbers that are not those of the contract, and that nothing tried reproduces: said, not guessed at. */
 export const unexplained: Check = {
   id: "unexplained",
+  hypotheses(step) {
+    const fields = Object.entries(step.objective.definition.fields).filter(
+      ([name, { gradient, holds }]) => gradient !== "none" && holds === "reals" && firstField(step, name),
+    );
+    const round = (value: "float16" | "bfloat16") => ({
+      about: "none",
+      words: `the contract on ${fields.map(([name]) => name).join(" and ")} rounded to ${value}`,
+      transform: fields.map(([field]) => ({ apply: "cast", field, value })),
+    });
+    return fields.length ? [round("bfloat16"), round("float16")] : [];
+  },
   inspect(step) {
     const { contradiction, declared } = step;
     if (contradiction?.code === "unsupported") {
@@ -29,6 +42,8 @@ export const unexplained: Check = {
       const message = "Neither a loss nor gradients were reported: the contract was computed, and nothing compared.";
       return [note(message, 'record reported: { "loss": …, "gradients": { … } }.')];
     }
+    const [first] = step.explanations;
+    if (!agrees(step) && first?.fits && first.about === "none") return [harmless(first)];
     if (isUnexplained(step)) return [isHalfPrecise(step) ? halfPrecise(step) : nearest(step)];
     return [];
   },
@@ -62,11 +77,25 @@ function halfPrecise({ lossError, gradientError = 0 }: AuditedStep): Finding {
   );
 }
 
+/** Numbers that are the contract's but for a rounding or a loss scale. */
+function harmless({ instead, words, relativeError, gradientError = 0 }: Explanation): Finding {
+  const error = Math.max(relativeError, gradientError);
+  if (!instead) {
+    const message = `The gradients are the contract's, ${words}.`;
+    return note(message, "record the loss scale: context.computation.lossScale.", { relativeError, gradientError });
+  }
+  const message = `The numbers are those of ${instead}, to ${error.toExponential(0)}.`;
+  return note(message, "nothing, where half precision is meant; record computation.dtype to have it known.", {
+    relativeError,
+    gradientError,
+  });
+}
+
 function nearest(step: AuditedStep): Finding {
   const { declared, loss, explanations, lossError, gradientError, tolerance } = step;
   const [best] = explanations;
   const near = best
-    ? ` Nearest: ${best.words}, ${best.aggregation}, off by ${Math.max(best.relativeError, best.gradientError ?? 0).toPrecision(2)}.`
+    ? ` Nearest: ${best.instead || best.words}, ${best.aggregation}, off by ${Math.max(best.relativeError, best.gradientError ?? 0).toPrecision(2)}.`
     : "";
   const gives = `The contract gives ${short(declared!.value)}`;
   const lossAgrees = loss !== null && lossError <= tolerance.loss;
@@ -76,7 +105,7 @@ function nearest(step: AuditedStep): Finding {
       ? `${gives}, and the reported gradient is another one: ${gradientInWords(step)}`
       : `${gives}, reported was ${short(loss)}`;
   return note(
-    `${what}; no reduction or aggregation tried reproduces loss and gradient.${near}`,
+    `${what}; no contract, transform or aggregation tried comes within ${tolerance.loss} of the loss and ${tolerance.gradient} of the gradient.${near}`,
     lossAgrees
       ? "look at what happens after the loss: a loss scale left in, a sign, an average over ranks, a detached term."
       : "compare what the loss was given with the recorded fields: another input, shift, mask or option than declared.",

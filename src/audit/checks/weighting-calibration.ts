@@ -152,6 +152,8 @@ function movers(step: AuditedStep): string[] {
 
 /** What reads probabilities as such. */
 const readers = /calibration|brier|logloss|log_loss|nll|likelihood|reliability/i;
+/** What only asks for an order, which a weight on a class leaves as it is. */
+const ranks = /auroc|\bauc\b|roc|average_?precision|ndcg|at_?k\b|@\d|reciprocal|spearman|kendall/i;
 /** What decides at a probability unless a threshold is tuned. */
 const deciders = /accuracy|precision|recall|f1|f_?beta|f_?score|confusion|matthews|kappa|specificity|sensitivity/i;
 
@@ -165,7 +167,7 @@ function fromContext(step: AuditedStep): readonly Finding[] {
   const untuned =
     decision && decision.tuned !== true && (decision.threshold === undefined || decision.threshold === 0.5);
   if (untuned) reasons.push("decisions are made at a threshold of 0.5 that nobody tuned");
-  if (metric && metric.correctedForWeights === false) {
+  if (metric && metric.correctedForWeights === false && !ranks.test(metric.name)) {
     reasons.push(`${metric.name} reads ${metric.reads ?? "the probabilities"}, not corrected for the weights`);
   } else if (metric && /sigmoid|softmax|prob/i.test(metric.reads ?? "") && readers.test(metric.name)) {
     reasons.push(`${metric.name} reads ${metric.reads} as they are`);

@@ -32,11 +32,16 @@ export function withoutGather(
       direction(search, images, texts, rowsOfParts, { queries: "images", keys: "texts" }, 0.5),
       direction(search, texts, images, rowsOfParts, { queries: "texts", keys: "images" }, 0.5),
     ];
+    const slope = both.reduce((sum, { gradients }) => sum + Number(gradients.temperature!.data[0]), 0);
     return {
       numerator: both[0]!.numerator + both[1]!.numerator,
-      gradients: Object.fromEntries(
-        ["images", "texts"].map((name) => [name, added(both[0]!.gradients[name]!, both[1]!.gradients[name]!)]),
-      ),
+      gradients: {
+        ...Object.fromEntries(
+          ["images", "texts"].map((name) => [name, added(both[0]!.gradients[name]!, both[1]!.gradients[name]!)]),
+        ),
+        // τ = exp(−logScale), so d/dlogScale = −τ d/dτ.
+        logScale: view(Float64Array.of(-options.temperature * slope), [], "unlabeled", "float64"),
+      },
     };
   }
   throw new LosswrightError({
@@ -60,7 +65,7 @@ function direction(
   const queryGradient = dataOf("float64", queries.data.length);
   const keyGradient = dataOf("float64", keys.data.length);
   const [width, keyWidth] = [queries.data.length / rows, keys.data.length / rows];
-  let [numerator, start] = [0, 0];
+  let [numerator, start, temperature] = [0, 0, 0];
   for (const count of rowsOfParts) {
     const end = start + count;
     const mask = view(
@@ -71,6 +76,7 @@ function direction(
     );
     const own = search.valueAndGradients({ queries, keys, mask }, { denominator: 1 });
     numerator += share * own.numerator;
+    temperature += share * Number(own.gradients.temperature!.data[0]);
     const [q, k] = [own.gradients.queries!.data, own.gradients.keys!.data];
     for (let i = start * width; i < end * width; i++) queryGradient[i]! += share * q[i]!;
     for (let i = start * keyWidth; keepsOwn && i < end * keyWidth; i++) keyGradient[i]! += share * k[i]!;
@@ -81,6 +87,7 @@ function direction(
     gradients: {
       [names.queries]: view(queryGradient, queries.shape, "unlabeled", "float64"),
       [names.keys]: view(keyGradient, keys.shape, "unlabeled", "float64"),
+      temperature: view(Float64Array.of(temperature), [], "unlabeled", "float64"),
     },
   };
 }
