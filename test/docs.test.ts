@@ -1,18 +1,39 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseAst } from "rolldown/parseAst";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-/** Blocks of `js` in README and docs are run as they stand; a `text` block right after one is what it prints. */
+/**
+ * Blocks of `js` in README and docs are run as they stand; a `text` block right after one is what it prints. Blocks of
+ * `python` and `ts` are for frameworks that are not here: they are read by their language's parser.
+ */
 const root = join(import.meta.dirname, "..");
 const scratch = join(root, ".cache", "docs");
 const files = [
   "README.md",
   "CONTRIBUTING.md",
-  ...readdirSync(join(root, "docs"))
-    .filter((f) => f.endsWith(".md"))
-    .map((f) => join("docs", f)),
+  ...["docs", "docs/checks"].flatMap((folder) =>
+    readdirSync(join(root, folder))
+      .filter((f) => f.endsWith(".md"))
+      .map((f) => join(folder, f)),
+  ),
 ];
+
+const python = spawnSync("python3", ["--version"]).status === 0;
+if (!python) console.warn("Skipped: the syntax of the documents' Python, since there is no python3.");
+
+/** Reads a JSON list of sources, and prints what the parser says of each: nothing for one that is right. */
+const pythonParser = `
+import ast, json, sys
+def problem(source):
+    try:
+        ast.parse(source)
+        return ""
+    except SyntaxError as error:
+        return str(error)
+print(json.dumps([problem(source) for source in json.load(sys.stdin)]))
+`;
 
 interface Block {
   readonly language: string;
@@ -47,6 +68,25 @@ describe("the documents", () => {
       });
     }
   }
+
+  it.skipIf(!python)("hold Python that its parser takes", () => {
+    const blocks = files.flatMap((file) => blocksOf(file).map((block) => ({ file, ...block })));
+    const ours = blocks.filter(({ language }) => language === "python");
+    const input = JSON.stringify(ours.map(({ text }) => text));
+    const problems: string[] = JSON.parse(execFileSync("python3", ["-c", pythonParser], { input, encoding: "utf8" }));
+    expect(problems).toHaveLength(ours.length);
+    expect(
+      problems.flatMap((problem, i) => (problem ? [`${ours[i]!.file}, line ${ours[i]!.line}: ${problem}`] : [])),
+    ).toEqual([]);
+  });
+
+  it("hold TypeScript that its parser takes", () => {
+    for (const file of files) {
+      for (const { language, text, line } of blocksOf(file)) {
+        if (language === "ts") expect(() => parseAst(text, { lang: "ts" }), `${file}, line ${line}`).not.toThrow();
+      }
+    }
+  });
 
   it("show in the README what npm start prints", () => {
     const [, shown] = blocksOf("README.md");

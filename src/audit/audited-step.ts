@@ -59,6 +59,8 @@ export interface SearchedPart {
   readonly missing?: number;
   /** A sample's batch with every row of scores beside the label this many positions later. */
   readonly relabel?: (shift: number) => AnyBatch;
+  /** How many positions of joined rows each piece holds. */
+  readonly pieces?: readonly number[];
   /** The rows of a joined batch that each rank owns, where a coupled step was joined. */
   readonly rowsOfParts?: readonly number[];
 }

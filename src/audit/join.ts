@@ -152,7 +152,7 @@ function rowsOf(batch: AnyBatch): number {
 }
 
 /** How many positions of its rows a piece holds: the longest axis 1 of its fields. */
-function lengthOf(piece: AnyBatch): number {
+export function lengthOf(piece: AnyBatch): number {
   return Math.max(0, ...Object.values(piece).map((value) => (isTensor(value) ? (value.shape[1] ?? 0) : 0)));
 }
 

@@ -16,7 +16,7 @@ import {
 import { checks } from "./checks/index.js";
 import { explain } from "./explain/explain.js";
 import { Gradients } from "./explain/gradients.js";
-import { joinAlongTime, joinRows, masksOfPieces, rowCountOf, splitAlongTime, splitRows } from "./join.js";
+import { joinAlongTime, joinRows, lengthOf, masksOfPieces, rowCountOf, splitAlongTime, splitRows } from "./join.js";
 import { openSample } from "./sample.js";
 
 /**
@@ -201,6 +201,7 @@ function declareAlongTime(record: StepRecord, objective: Objective, parts: reado
       ...searchedOf(record, part),
       batch: { ...joined, mask: masks[i]! },
       reported,
+      pieces: batches.map(lengthOf),
     })),
   };
 }

@@ -111,15 +111,13 @@ export const shape: Check = {
       const words = `${name} transposed by a reshape: rows and columns mixed`;
       out.push({ about, words, transform: [{ apply: "reorder", field: name, value: [1, 0] }], cost: 1.1 });
     }
-    const { predictions, targets } = step.searched[0]!.batch as Record<string, Tensor | undefined>;
-    if (
-      isTensor(predictions) &&
-      isTensor(targets) &&
-      predictions.data.length === targets.data.length &&
-      predictions.data.length <= 2048
-    ) {
-      const words = "every prediction against every target: a column against a row broadcasts to a table";
-      out.push({ about, words, transform: [{ apply: "broadcast" }], cost: 1.05 });
+    const { targets } = step.searched[0]!.batch as Record<string, Tensor | undefined>;
+    for (const field of ["predictions", "logits"]) {
+      const values = firstField(step, field);
+      if (!isTensor(targets) || values?.data.length !== targets.data.length || targets.data.length > 2048) continue;
+      if (values.data.length < 2 || Math.max(...values.shape) !== values.data.length) continue;
+      const words = `every entry of ${field} against every target: a column against a row broadcasts to a table`;
+      out.push({ about, words, transform: [{ apply: "broadcast", field }], cost: 1.05 });
     }
     return out;
   },

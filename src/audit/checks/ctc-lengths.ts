@@ -68,6 +68,16 @@ function framesNeeded(labels: ArrayLike<number | bigint>, from: number, count: n
 
 function fromFields(step: AuditedStep): readonly Finding[] {
   if (step.objective.name !== "ctc" && step.objective.name !== "rnnTransducer") return [];
+  const { contradiction } = step;
+  if (contradiction?.field && /Lengths$/.test(contradiction.field) && contradiction.code === "value") {
+    const message = `The lengths do not fit the scores: ${contradiction.field} is ${contradiction.found}, expected ${contradiction.expected}.`;
+    return [
+      found(0, message, "The loss reads frames or labels that do not exist.", {
+        field: contradiction.field,
+        found: contradiction.found,
+      }),
+    ];
+  }
   const parts: readonly Pick<SearchedPart, "batch" | "context">[] = step.searched.length
     ? step.searched
     : step.parts.map(({ batch }) => ({ batch, context: step.record.context }));

@@ -27,6 +27,10 @@ export const labelShift: Check = {
     if (step.searched.some(({ relabel }) => relabel)) {
       return others.map((by) => ({ about, words: words(by), transform: [{ apply: "relabel", value: by }] }));
     }
+    if (step.searched[0]!.pieces && shift > 0) {
+      const words = "each piece shifted on its own: the first label of every piece but the first is lost";
+      return [{ about, words, transform: [{ apply: "mask", value: "scored inside its piece" }] }];
+    }
     if (labels.shape.length !== 2 || step.record.context.splitAxis === "sequence") return [];
     const unshifted = withOptions(step, { labelShift: 0 });
     return [

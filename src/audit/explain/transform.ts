@@ -29,6 +29,8 @@ export interface Setting {
   readonly reported: Fields;
   /** A sample's batch with every row of scores beside the label this many positions later. */
   readonly relabel?: (shift: number) => AnyBatch;
+  /** How many positions of joined rows each piece holds. */
+  readonly pieces?: readonly number[];
   /** How many rows of a joined coupled batch each part holds. */
   readonly rowsOfParts?: readonly number[];
 }
@@ -189,9 +191,9 @@ const steps: Readonly<Record<string, Apply>> = {
     return { batch: { ...setting.batch, mask: view(flags, shape, "mask", "bool") } };
   },
   // Predictions [N, 1] against targets [N]: every pair, a table of N × N.
-  broadcast: (setting) => {
-    const { predictions, targets } = setting.batch as Record<string, Tensor>;
-    return broadcastTable(setting, predictions!, targets!);
+  broadcast: (setting, transform) => {
+    const { targets } = setting.batch as Record<string, Tensor>;
+    return broadcastTable(setting, transform.field!, fieldOf(setting, transform), targets!);
   },
   // The numbers in the order of other axes, read as if nothing had moved.
   reorder: (setting, transform) => {
@@ -365,6 +367,13 @@ function selection(setting: Setting, name: string): (unit: number) => boolean {
       const by = name.endsWith("earlier") ? -1 : 1;
       const counted = neighbor((unit) => (isLabeled(setting, unit) ? 1 : 0), by);
       return (unit) => units.counts(unit) && counted(unit) === 1;
+    }
+    case "scored inside its piece": {
+      const { pieces } = setting;
+      if (!pieces) throw lacking(setting, "pieces of the same rows");
+      const pieceOf = pieces.flatMap((piece, i) => Array.from({ length: piece }, () => i));
+      const units = unitsOf(setting.objective, batch);
+      return (unit) => pieceOf[unit % length] === pieceOf[Math.max(0, units.source(unit)) % length];
     }
     case "pulled":
       return pulledUnits(setting);
@@ -550,7 +559,7 @@ function ownRowsOf(setting: Setting, field: Tensor): readonly [number, number] {
   return [rank * each, (rank + 1) * each];
 }
 
-function broadcastTable(setting: Setting, predictions: Tensor, targets: Tensor): Step {
+function broadcastTable(setting: Setting, field: string, predictions: Tensor, targets: Tensor): Step {
   const count = targets.data.length;
   if (predictions.data.length !== count) throw lacking(setting, "as many predictions as targets");
   const table = (pick: (row: number, column: number) => number) => {
@@ -561,11 +570,11 @@ function broadcastTable(setting: Setting, predictions: Tensor, targets: Tensor):
   return {
     batch: {
       ...setting.batch,
-      predictions: table((row) => Number(predictions.data[row])),
+      [field]: table((row) => Number(predictions.data[row])),
       targets: table((_, column) => Number(targets.data[column])),
     },
     pull: (gradients) =>
-      onField(gradients, "predictions", (g) => {
+      onField(gradients, field, (g) => {
         const out = new Float64Array(count);
         for (let i = 0; i < g.data.length; i++) out[Math.floor(i / count)]! += Number(g.data[i]);
         return view(out, predictions.shape, "unlabeled", "float64");
