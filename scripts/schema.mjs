@@ -18,7 +18,7 @@ const anything = ["object", "array", "string", "number", "boolean", "null"];
 const written = {
   file: {
     description:
-      "The name of a tensor's file in the record's directory, relative to it, with / between directories: no absolute path, nothing that leads out, one spelling for each file.",
+      "The name of a tensor's file in the record's directory, relative to it, with / between directories: no absolute path, nothing that leads out, one spelling for each file; batch.npz#logits is the tensor logits of an archive (.npz, .safetensors).",
     type: "string",
     pattern: filePattern.source,
     maxLength: longestFile,

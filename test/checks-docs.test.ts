@@ -15,6 +15,7 @@ import { audit, type Finding } from "../src/audit/index.js";
 import type { ContractInput } from "../src/contract/index.js";
 import { objectiveFrom } from "../src/index.js";
 import { readStep } from "../src/io/files.js";
+import { drawStep } from "./steps-generator/draw.js";
 
 const root = join(import.meta.dirname, "..");
 const pages = join(root, "docs", "checks");
@@ -59,7 +60,15 @@ function tablesOf(markdown: string): string[][] {
 
 const sectionOf = (heading: string) => sectionsOf(explanations, 2).get(heading) ?? "";
 const [ofExplained] = tablesOf(sectionOf("Evidence of an explained finding")) as [string[]];
+/** Drawn steps that the pages are held against, beside the recorded ones; half of them have a bug. */
+const drawnSteps = 120;
 const evidenceOn = (id: string) => tablesOf(sectionsOf(pageOf(id), 2).get("Evidence") ?? "").flat();
+
+/** Every name of evidence that a page lists, those of the page of explanations too where it points there. */
+function listedOn(id: string): string[] {
+  const pointsThere = sectionsOf(pageOf(id), 2).get("Evidence")!.includes("#evidence-of-an-explained-finding");
+  return [...evidenceOn(id), ...(pointsThere ? ofExplained : [])];
+}
 
 /** The file of a check; one holds two. */
 function ownSourceOf(id: string): string {
@@ -154,15 +163,14 @@ describe("the pages of the checks", () => {
     });
   }
 
-  it("list every name of evidence that the recorded steps bring out", async () => {
-    for (const name of readdirSync(steps)) {
-      const { findings } = audit(await readStep(join(steps, name)));
-      for (const { check, evidence } of findings) {
-        const page = sectionsOf(pageOf(check), 2).get("Evidence")!;
-        const known = page.includes("#evidence-of-an-explained-finding")
-          ? [...evidenceOn(check), ...ofExplained]
-          : evidenceOn(check);
-        expect(known, `${name}: ${check}`).toEqual(expect.arrayContaining(Object.keys(evidence)));
+  it("list every name of evidence that recorded and drawn steps bring out", async () => {
+    const recorded = await Promise.all(readdirSync(steps).map((name) => readStep(join(steps, name))));
+    const records = [...recorded, ...Array.from({ length: drawnSteps }, (_, index) => drawStep(index).record)];
+    const listed = new Map(ids.map((id) => [id, listedOn(id)]));
+    for (const record of records) {
+      for (const { check, evidence } of audit(record).findings) {
+        const missing = Object.keys(evidence).filter((name) => !listed.get(check)!.includes(name));
+        expect(missing, `${record.name}: ${check}`).toEqual([]);
       }
     }
   });

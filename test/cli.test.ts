@@ -211,7 +211,7 @@ sft-mean-of-means   supervised fine-tuning of a character transformer, answers
   it("needs a step", () => {
     const { out, err, code } = losswright(["audit"]);
     expect([out, code]).toEqual(["", 2]);
-    expect(err).toBe("error: missing required argument 'step'\nTry losswright --help.\n");
+    expect(err).toBe("error: missing required argument 'path'\nTry losswright --help.\n");
   });
 });
 
@@ -350,9 +350,9 @@ describe("losswright", () => {
   it.each([
     [["--help"], "Usage: losswright [options] [command]"],
     [["help"], "Usage: losswright [options] [command]"],
-    [["audit", "--help"], "Usage: losswright audit [options] <step...>"],
-    [["help", "audit"], "Usage: losswright audit [options] <step...>"],
-    [["evaluate", "--help"], "Usage: losswright evaluate [options] <step>"],
+    [["audit", "--help"], "Usage: losswright audit [options] <path...>"],
+    [["help", "audit"], "Usage: losswright audit [options] <path...>"],
+    [["evaluate", "--help"], "Usage: losswright evaluate [options] <step|tensors...>"],
     [["losses", "--help"], "Usage: losswright losses [options] [name]"],
   ])("%j helps within 80 columns and exits with 0", (args, usage) => {
     const { out, err, code } = losswright(args);

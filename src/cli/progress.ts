@@ -14,7 +14,7 @@ export class Progress {
   /** The step that is read next, from 0. */
   show(place: number, path: string): void {
     if (!this.#isShown) return;
-    const [line] = hanging("", `${place + 1} of ${this.#total}  ${path}`, 0);
+    const [line] = hanging("", `${place + 1} of ${this.#total}: ${path}`, 0);
     process.stderr.write(`\r\u001b[K${line}`);
     this.#isOnScreen = true;
   }

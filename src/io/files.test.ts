@@ -336,6 +336,31 @@ describe("readStep of archives", () => {
     expect(error.fix).toMatch(new RegExp(`^write "${name}#(logits|labels)"\\.$`));
   });
 
+  it.each(encoders.slice(0, 2))("gives a record or a LosswrightError for any damage to %s", async (name, encode) => {
+    const directory = await referring({ logits: `${name}#logits`, labels: `${name}#labels` });
+    const bytes = encode(tensors);
+    let refused = 0;
+    for (let at = 0; at < bytes.length; at++) {
+      const damaged = at % 3 === 0 ? bytes.slice(0, at) : Uint8Array.from(bytes);
+      if (at % 3 !== 0) damaged[at]! ^= at % 3 === 1 ? 0xff : 1 << (at & 7);
+      await writeFile(join(directory, name), damaged);
+      const [whole, byRows] = await Promise.all(
+        [readStep(directory), readStepByRows(directory, { limit: 1 })].map((reading) =>
+          reading.then(
+            async (read) => void ("close" in read && (await read.close())),
+            (thrown: unknown) => thrown,
+          ),
+        ),
+      );
+      for (const thrown of [whole, byRows]) {
+        if (thrown === undefined) continue;
+        expect(thrown, `byte ${at}`).toBeInstanceOf(LosswrightError);
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(bytes.length / 2);
+  });
+
   it("reads no member that nobody names", async () => {
     const directory = await referring({ labels: "batch.npz#labels" });
     const bytes = encodeNpz(tensors);

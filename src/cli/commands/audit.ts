@@ -24,6 +24,7 @@ import {
 import { closest, LosswrightError } from "../../errors/index.js";
 import { readStep, readStepByRows, writeTextFile } from "../../io/files.js";
 import type { StepRecord } from "../../io/index.js";
+import { sizeOf } from "../../tensor/index.js";
 import { exitCodes, print, printError } from "../exit.js";
 import { paintFor } from "../paint.js";
 import { Progress } from "../progress.js";
@@ -117,7 +118,7 @@ class Auditing {
   readonly #options: AuditOptions;
   readonly #ignore: ReadonlySet<string>;
   readonly #paint = paintFor();
-  readonly #documents: StepAuditJson[] = [];
+  readonly #documents: (StepAuditJson & { readonly sample?: Sample })[] = [];
   readonly #runs: RunAuditJson[] = [];
   readonly #page: PageSteps | undefined;
   /** By check: how many findings were left out, and in how many steps. */
@@ -205,14 +206,15 @@ class Auditing {
     // The one place where Ctrl-C is heard between two steps.
     await setImmediate();
     try {
-      const whole = audit(await recordAt(path, this.#options.sampleAbove * mebibyte));
+      const { record, sample } = await recordAt(path, this.#options.sampleAbove * mebibyte);
+      const whole = audit(record);
       const { audit: sifted, ignored } = sift(whole, this.#ignore);
-      if (this.#options.json) this.#documents.push(auditToJson(path, sifted));
+      if (this.#options.json) this.#documents.push({ ...auditToJson(path, sifted), ...(sample && { sample }) });
       // On the page what is ignored stands as a note: a page is read by others than who ignored it.
       this.#page?.add(path, ignored.length ? { ...whole, findings: asNotes(whole.findings, this.#ignore) } : whole);
       this.#count(ignored);
       if (fails(sifted, this.#options.failOn)) this.#code = Math.max(this.#code, exitCodes.findings);
-      return { audit: sifted, ignored };
+      return { audit: sifted, ignored, sample };
     } catch (error) {
       this.#refuse(error, path);
       return undefined;
@@ -233,8 +235,14 @@ class Auditing {
     this.#code = exitCodes.unusable;
   }
 
-  #tell({ audit: found, ignored }: Found): void {
+  #tell({ audit: found, ignored, sample }: Found): void {
     const lines = [report(found, this.#paint, this.#previous).trimEnd()];
+    if (sample) {
+      const size = `${Math.round(sample.bytes / mebibyte)} MiB of tensors, read by rows`;
+      lines.push(
+        ...hanging("  SAMPLE ", `${size}: ${sample.units} of ${sample.of} units looked into, all counted.`, 9),
+      );
+    }
     const checks = [...new Set(ignored.map(({ check }) => check))];
     if (checks.length) lines.push(...hanging("  IGNORED ", `${checks.join(", ")}.`, 10));
     this.#print(lines.join("\n"));
@@ -282,6 +290,15 @@ const none = { findings: 0, steps: 0 };
 interface Found {
   readonly audit: StepAudit;
   readonly ignored: readonly Finding[];
+  readonly sample: Sample | undefined;
+}
+
+/** How much of a record was looked into that was too large to be read whole. */
+interface Sample {
+  readonly units: number;
+  readonly of: number;
+  /** Of all tensors of the record. */
+  readonly bytes: number;
 }
 
 function counted(count: number, what: string): string {
@@ -296,15 +313,25 @@ function asNotes(findings: readonly Finding[], ignored: ReadonlySet<string>): re
 }
 
 /** The record, or, where its tensors take more than `most` bytes, a sample of its units with the tally of all. */
-async function recordAt(path: string, most: number): Promise<StepRecord> {
+async function recordAt(path: string, most: number): Promise<{ record: StepRecord; sample?: Sample }> {
   const { record, bytes, isWhole, close } = await readStepByRows(path, { limit: Math.min(most, largestWhole) });
   try {
-    if (isWhole) return record as StepRecord;
-    if (bytes > most) return await sampledByRows(record);
+    if (isWhole) return { record: record as StepRecord };
+    if (bytes > most) {
+      const sampled = await sampledByRows(record);
+      return { record: sampled, sample: { ...unitsIn(sampled), bytes } };
+    }
   } finally {
     await close();
   }
-  return readStep(path);
+  return { record: await readStep(path) };
+}
+
+/** The units that samples of a record kept, and those that they were taken from. */
+function unitsIn({ context, parts }: StepRecord): Pick<Sample, "units" | "of"> {
+  const samples = [context, ...parts.map((part) => part.context)].flatMap(({ sampled }) => sampled ?? []);
+  const units = samples.reduce((sum, sample) => sum + sizeOf(sample.units.shape), 0);
+  return { units, of: samples.reduce((sum, { shape }) => sum + sizeOf(shape), 0) };
 }
 
 const mebibyte = 1024 * 1024;
