@@ -19,7 +19,12 @@ function variantOf({ story, record }: DrawnStep): string {
   const holders = parts.length ? parts : [{ fields: fields!, reported }];
   const shapes = Object.values(holders[0]!.fields).map(({ shape }) => shape.length);
   const gradients = holders.some((holder) => Object.keys(holder.reported.gradients).length > 0);
-  const told = [String(intended.objective), `${parts.length} parts`, `axes ${shapes}`, gradients ? "" : "loss only"];
+  const told = [
+    `${intended.objective} ${JSON.stringify(intended.options)}`.slice(0, 60),
+    `${parts.length} parts`,
+    `axes ${shapes}`,
+    gradients ? "" : "loss only",
+  ];
   return `${story} (${told.filter(Boolean).join(", ")})`;
 }
 

@@ -11,7 +11,7 @@ type Leaf = Tensor | RowSource;
 /** Numbers of a block of rows that is in memory at once. */
 const block = 1 << 23;
 /** Numbers that the kept units of one field hold together. */
-const kept = 1 << 21;
+const kept = 1 << 19;
 
 /**
  * A record whose large fields were left in their files, as one that fits into memory: every row is read once and

@@ -59,6 +59,8 @@ export const shape: Check = {
   hypotheses(step): readonly Hypothesis[] {
     const about = "shape";
     const out: Hypothesis[] = [];
+    // The units of a sample have lost the shape that could have been mistaken.
+    if (step.searched.some(({ denominator }) => denominator !== undefined)) return [];
     const scores = firstField(step, "logits");
     const answers = firstField(step, "labels") ?? firstField(step, "targets");
     const isCtc = step.objective.definition.family === "latent";

@@ -130,6 +130,8 @@ class Search {
     if (this.probe && !this.pointsRight(this.own)) return;
     this.tryCandidates(this.own);
     this.tryApart(this.own);
+    // A gradient that points the right way on every row of the probe is the contract's, times a factor.
+    if (this.probe && !this.explained) this.tryFactor();
   }
 
   /** The contract's own mathematics times a factor that is solved for. */
@@ -143,6 +145,7 @@ class Search {
     if (!opened || !this.isWorthAPass(opened)) return;
     const before = this.fitting.length;
     try {
+      if (this.isVacuous(opened)) return;
       this.tryAll(opened, opened.objective.reduction, declaredWords, "none");
       if (this.fitting.length > before) return;
       // Two mistakes at once are believed only where a gradient speaks for both.
@@ -213,6 +216,20 @@ class Search {
       if (error instanceof LosswrightError) return false;
       throw error;
     }
+  }
+
+  /** Whether a hypothesis changes nothing on these fields: a mask that leaves every unit, a cast of exact numbers. */
+  private isVacuous(opened: Case): boolean {
+    const { reduction } = opened.objective;
+    const [mine, own] = [this.sumsOf(opened, reduction), this.sumsOf(this.own, reduction)];
+    const same = (a: readonly number[] | undefined, b: readonly number[] | undefined) =>
+      a === b || (a !== undefined && b !== undefined && a.every((x, i) => Object.is(x, b[i])));
+    return (
+      same(mine.base.numerators, own.base.numerators) &&
+      same(mine.base.along, own.base.along) &&
+      same(mine.base.squares, own.base.squares) &&
+      mine.sums.every(({ denominator }, i) => denominator === own.sums[i]!.denominator)
+    );
   }
 
   private get size(): number {

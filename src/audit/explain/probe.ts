@@ -43,7 +43,7 @@ function cutOf(objective: Objective, part: SearchedPart, most: number) {
   const { fields } = objective.definition;
   const [name] = Object.keys(part.reported).filter((field) => fields[field]?.gradient === "row");
   const gradient = name === undefined ? undefined : part.reported[name];
-  if (!gradient || gradient.shape.length < 1 || part.denominator !== undefined) return undefined;
+  if (!gradient || gradient.shape.length < 1) return undefined;
   const [count, length = 1] = gradient.shape as [number, number?];
   const inner = gradient.data.length / count;
   const classAxis = Number((objective.contract.options as { classAxis?: number }).classAxis ?? -1);
@@ -68,8 +68,16 @@ function cutOf(objective: Objective, part: SearchedPart, most: number) {
   const reported = Object.fromEntries(
     Object.entries(part.reported).map(([field, value]) => [field, ofField(field, value) as Tensor]),
   );
+  const { relabel } = part;
+  const whole = (by: number) => Object.entries(relabel!(by)).map(([field, value]) => [field, ofField(field, value)]);
   return {
-    part: { ...part, batch, reported, context: contextOf(part.context, take, count) } as SearchedPart,
+    part: {
+      ...part,
+      ...(relabel && { relabel: (by: number) => Object.fromEntries(whole(by)) }),
+      batch,
+      reported,
+      context: contextOf(part.context, take, count),
+    } as SearchedPart,
     positions: positions === undefined || positions === length ? undefined : positions - margin,
   };
 }
