@@ -25,6 +25,7 @@ const table: Readonly<Record<string, readonly string[] | typeof everything>> = {
   io: ["tensor", "tally", "contract", "losses"],
   audit: ["tensor", "tally", "contract", "losses", "metrics", "sequence", "io", "inspect"],
   inspect: ["tensor", "contract", "losses", "sequence", "io"],
+  recorder: ["tensor", "contract", "losses", "tally", "io"],
   adapters: ["tensor", "contract", "losses", "metrics"],
   cli: everything,
 };
@@ -121,6 +122,14 @@ describe("imports", () => {
       ({ folder, to }) => core.includes(folder) && !core.includes(to) && to !== "kernels",
     );
     expect(pathsFromCore).toEqual([]);
+  });
+
+  it("bring nothing from Node, nor the disk, into the recorder, which browsers run too", () => {
+    const browserRooms = ["recorder", "io", ...core];
+    const files = imports.filter(({ from }) => browserRooms.includes(folderOf(from)) && from !== "io/files.ts");
+    expect(files.some(({ from }) => folderOf(from) === "recorder")).toBe(true);
+    const wrong = files.filter((found) => found.specifier.startsWith("node:") || targetOf(found) === "io/files.js");
+    expect(wrong).toEqual([]);
   });
 
   it("keep the renderer of pages in inspect/html and audit/html", () => {

@@ -201,7 +201,7 @@ describe("the page of explanations", () => {
   });
 
   it("lists every selection of units", () => {
-    const source = read(sources, "explain", "transform.ts");
+    const source = read(sources, "explain", "selection.ts");
     const from = source.indexOf("function selection(");
     const named = source.slice(from, source.indexOf("\n}\n", from)).matchAll(/case "([^"]+)":/g);
     expect([...selections].sort()).toEqual([...named].map(([, name]) => name!).sort());

@@ -9,11 +9,10 @@ import { type Aggregated, type Aggregation, aggregations, type PartSums } from "
 import { nameOfFactor } from "./factors.js";
 import { Gradients } from "./gradients.js";
 import type { Hypothesis, Transform } from "./hypothesis.js";
+import { namedLoss } from "./named-loss.js";
 import { type Probe, pointsAlong, probeOf } from "./probe.js";
 import { reductionCandidates, underReduction } from "./reductions.js";
-import { rowLoss } from "./row-losses.js";
 import { transformed } from "./transform.js";
-import { withoutGather } from "./without-gather.js";
 
 /** A contract and a way of putting parts together that gives the reported numbers, or comes nearest to them. */
 export interface Explanation {
@@ -505,9 +504,7 @@ function gradientsOfPart(objective: Objective, part: SearchedPart, transforms: r
   const { numerator, gradients } =
     name === undefined
       ? objective.valueAndGradients(batch, { denominator: 1 })
-      : name.startsWith("gather")
-        ? withoutGather(objective, batch, part.rowsOfParts ?? [], name === "gatherWithoutGradient")
-        : rowLoss(objective, batch, name);
+      : namedLoss(objective, batch, name, part.rowsOfParts);
   return { numerator: lossFactor * numerator, gradients: pull(gradients), gradientFactor };
 }
 

@@ -2,9 +2,8 @@ import { objectiveFrom } from "../../losses/index.js";
 import type { AuditedStep } from "../audited-step.js";
 import { aggregations } from "./aggregations.js";
 import type { Explanation } from "./explain.js";
-import { rowLoss } from "./row-losses.js";
+import { namedLoss } from "./named-loss.js";
 import { transformed } from "./transform.js";
-import { withoutGather } from "./without-gather.js";
 
 /**
  * The loss that an explanation gives: its transforms carried out on the fields, its contract evaluated on the result,
@@ -20,15 +19,11 @@ export function reevaluate(
   const constant = typeof contract.reduction.divideBy === "object" ? contract.reduction.divideBy.constant : undefined;
   const sums = searched.map((part, i) => {
     const { batch, lossFactor, rowLoss: name } = transformed({ ...part, objective }, transform);
-    const own =
-      name === undefined
-        ? objective.tally(batch).numerator
-        : name.startsWith("gather")
-          ? withoutGather(objective, batch, part.rowsOfParts ?? [], name === "gatherWithoutGradient").numerator
-          : rowLoss(objective, batch, name).numerator;
+    const { numerator } =
+      name === undefined ? objective.tally(batch) : namedLoss(objective, batch, name, part.rowsOfParts);
     const counted = part.denominator ?? objective.denominator(batch).value;
     return {
-      numerator: lossFactor * own + (part.missing ?? 0),
+      numerator: lossFactor * numerator + (part.missing ?? 0),
       // A constant divides the whole step once.
       denominator: constant === undefined ? counted : i === 0 ? constant : 0,
       rank: part.rank,

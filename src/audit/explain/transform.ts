@@ -1,7 +1,6 @@
 import type { Json } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
-import type { StepContext } from "../../io/index.js";
-import { type AnyBatch, type Objective, unitsOf } from "../../losses/index.js";
+import { type AnyBatch, unitsOf } from "../../losses/index.js";
 import { log } from "../../numerics/index.js";
 import {
   dataOf,
@@ -17,23 +16,8 @@ import {
   view,
 } from "../../tensor/index.js";
 import type { Transform } from "./hypothesis.js";
-
-type Fields = Readonly<Record<string, Tensor>>;
-
-/** A part of a record, as transforms see it. */
-export interface Setting {
-  readonly objective: Objective;
-  readonly batch: AnyBatch;
-  readonly context: StepContext;
-  /** Reported gradients of the fields. */
-  readonly reported: Fields;
-  /** A sample's batch with every row of scores beside the label this many positions later. */
-  readonly relabel?: (shift: number) => AnyBatch;
-  /** How many positions of joined rows each piece holds. */
-  readonly pieces?: readonly number[];
-  /** How many rows of a joined coupled batch each part holds. */
-  readonly rowsOfParts?: readonly number[];
-}
+import { selection } from "./selection.js";
+import { type Fields, lacking, type Setting } from "./setting.js";
 
 /** A part after its transforms, and the way back of a gradient. */
 export interface Transformed {
@@ -314,105 +298,6 @@ function stepOf(setting: Setting, transform: Transform): Step {
   });
 }
 
-// ---- selections of units ----
-
-/** The units that a name stands for: `"attended"`, `"assistant"`, … */
-function selection(setting: Setting, name: string): (unit: number) => boolean {
-  const { context, batch } = setting;
-  const sequence = context.sequence ?? {};
-  const at = (tensor: Tensor | undefined, what: string) => {
-    if (!tensor) throw lacking(setting, `context.sequence.${what}`);
-    return (unit: number) => Number(tensor.data[unit]);
-  };
-  const roles = () => at(sequence.roles, "roles");
-  const attention = () => at(sequence.attentionMask, "attentionMask");
-  const ids = () => at(sequence.inputIds ?? (batch.labels as Tensor | undefined), "inputIds");
-  const length = Number(unitsOf(setting.objective, batch).shape[1] ?? 0);
-  const neighbor = (of: (unit: number) => number, by: number) => (unit: number) => {
-    const place = (unit % length) + by;
-    return place < 0 || place >= length ? 0 : of(unit + by);
-  };
-  switch (name) {
-    case "attended": {
-      const attended = attention();
-      return (unit) => attended(unit) === 1;
-    }
-    case "assistant": {
-      const role = roles();
-      return (unit) => role(unit) === 2;
-    }
-    case "not padding": {
-      const role = roles();
-      return (unit) => role(unit) !== 0;
-    }
-    case "not the end of sequence": {
-      const id = ids();
-      return (unit) => id(unit) !== sequence.eosId;
-    }
-    case "not the padding id": {
-      const id = ids();
-      return (unit) => id(unit) !== sequence.padId;
-    }
-    case "attended one earlier": {
-      const attended = neighbor(attention(), -1);
-      return (unit) => attended(unit) === 1;
-    }
-    case "attended one later": {
-      const attended = neighbor(attention(), 1);
-      return (unit) => attended(unit) === 1;
-    }
-    case "counted one earlier":
-    case "counted one later": {
-      const units = unitsOf(setting.objective, batch);
-      const by = name.endsWith("earlier") ? -1 : 1;
-      const counted = neighbor((unit) => (isLabeled(setting, unit) ? 1 : 0), by);
-      return (unit) => units.counts(unit) && counted(unit) === 1;
-    }
-    case "scored inside its piece": {
-      const { pieces } = setting;
-      if (!pieces) throw lacking(setting, "pieces of the same rows");
-      const pieceOf = pieces.flatMap((piece, i) => Array.from({ length: piece }, () => i));
-      const units = unitsOf(setting.objective, batch);
-      return (unit) => pieceOf[unit % length] === pieceOf[Math.max(0, units.source(unit)) % length];
-    }
-    case "pulled":
-      return pulledUnits(setting);
-    default:
-      throw new LosswrightError({
-        code: "unknown",
-        where: "transform",
-        field: "mask.value",
-        found: JSON.stringify(name),
-        expected: "a selection of units",
-      });
-  }
-}
-
-/** Whether mask and ignored label leave a unit, whatever the shift leaves. */
-function isLabeled({ batch, objective }: Setting, unit: number): boolean {
-  const { labels, mask } = batch as Record<string, Tensor | undefined>;
-  const ignored = Number((objective.contract.options as { ignoreIndex?: number }).ignoreIndex ?? -100);
-  if (mask && mask.data.length > unit && !Number(mask.data[unit])) return false;
-  return !labels || Number(labels.data[unit]) !== ignored;
-}
-
-/** The units whose own row of the reported gradient is not zero. */
-function pulledUnits(setting: Setting): (unit: number) => boolean {
-  const { objective, batch, reported } = setting;
-  const { fields } = objective.definition;
-  const name = Object.keys(reported).find((field) => fields[field]?.gradient === "row");
-  if (name === undefined) throw lacking(setting, "a reported gradient");
-  const { data } = reported[name]!;
-  const units = unitsOf(objective, batch);
-  const width = data.length / units.count;
-  return (unit) => {
-    const source = units.source(unit);
-    if (source < 0) return false;
-    for (let k = source * width; k < (source + 1) * width; k++) if (data[k] !== 0) return true;
-    return false;
-  };
-}
-
 // ---- pieces ----
 
 function changed(setting: Setting, { field }: Transform, by: Tensor, back?: (gradient: Tensor) => Tensor): Step {
@@ -445,15 +330,6 @@ function numberOf({ apply, value }: Transform): number {
     field: `${apply}.value`,
     found: JSON.stringify(value as Json) ?? "nothing",
     expected: "a number",
-  });
-}
-
-function lacking({ objective }: Setting, what: string): LosswrightError {
-  return new LosswrightError({
-    code: "unsupported",
-    where: objective.name,
-    found: `a record without ${what}`,
-    expected: `${what}, which this explanation needs`,
   });
 }
 
