@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { LosswrightError } from "../errors/index.js";
 import { dataOf, sizeOf, type Tensor } from "../tensor/index.js";
@@ -201,6 +201,73 @@ export async function writeStep(directory: string, record: StepRecord): Promise<
       throw error;
     }
   });
+}
+
+/** A sink of records in a directory, one a step: what a recorder writes to. */
+export interface DirectorySink {
+  /** What the run is called: the name of the directory. */
+  readonly run: string;
+  /**
+   * Writes a record as a directory of its own. It is written beside its place, under a hidden name, and moved there
+   * when it is complete, so that whoever reads it sees the old record or the whole new one.
+   *
+   * @param name - of the directory, one segment of a path
+   * @throws `file` where the disk refuses, or what stands there is no record; `argument` for another name; whatever
+   * `encodeStep` throws. Nothing half written stays.
+   */
+  write(name: string, record: StepRecord): Promise<void>;
+}
+
+/**
+ * Makes a sink that writes records below a directory, which is made with the first.
+ *
+ * @param path - of this run, and of its recorder alone
+ */
+export function directorySink(path: string): DirectorySink {
+  const directory = resolve(path);
+  return {
+    run: basename(directory),
+    write: async (name, record) => {
+      if (!/^[A-Za-z0-9][\w.-]{0,199}$/.test(name)) {
+        throw new LosswrightError({
+          code: "argument",
+          where: "directorySink",
+          field: "name",
+          found: JSON.stringify(name),
+          expected: "letters, digits, dots, underscores and hyphens, a letter or digit first",
+        });
+      }
+      const [hidden, final] = [join(directory, `.${name}.tmp`), join(directory, name)];
+      await placing(final, async () => {
+        await rm(hidden, { recursive: true, force: true });
+        try {
+          await writeStep(hidden, record);
+          await moveRecord(hidden, final);
+        } finally {
+          await rm(hidden, { recursive: true, force: true }).catch(() => {});
+        }
+      });
+    },
+  };
+}
+
+/** Moves a complete record to its place; one that is there already goes, and nothing but a record does. */
+async function moveRecord(from: string, to: string): Promise<void> {
+  const there = await lstat(to).catch((error: unknown) => {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (!there) return rename(from, to);
+  const files = there.isDirectory() ? await readdir(to) : undefined;
+  if (!files?.every((file) => file === stepFile || file.endsWith(".npy"))) {
+    const fix = "give the recorder a directory of its own.";
+    throw broken(to, undefined, "something that is no record", "no such directory, or a record", fix);
+  }
+  const old = `${from}-old`;
+  await rm(old, { recursive: true, force: true });
+  await rename(to, old);
+  await rename(from, to);
+  await rm(old, { recursive: true, force: true });
 }
 
 // ---- reading ----

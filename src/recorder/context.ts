@@ -46,6 +46,21 @@ const mapsOfTensorKeys: Readonly<Record<string, readonly string[]>> = {
   gathered: ["ranks", "ids"],
 };
 
+/** The keys of the objects in an entry, of each one in a list too; maps by the names of fields are checked apart. */
+export const keysIn: Readonly<Record<string, readonly string[]>> = {
+  combine: ["ranks", "microBatches"],
+  sequence: [...tensorKeys.sequence!, "padId", "eosId", "intended"],
+  "sequence.intended": ["labelShift", "lossOn", "endOfSequence", "acrossSegments"],
+  scores: mapsOfTensorKeys.scores!,
+  metric: ["name", "value", "of", "updates", "reads", "correctedForWeights", "averaging"],
+  "metric.updates": ["value", "count"],
+  decision: ["threshold", "tuned"],
+  computation: ["dtype", "lossScale"],
+  terms: ["name", "coefficient", "value", "intended", "fields"],
+  gathered: mapsOfTensorKeys.gathered!,
+  alignment: [...tensorKeys.alignment!, "stride", "symbols"],
+};
+
 type Holder = Record<string, unknown>;
 
 /** A tensor of a context: under which keys it stands, as it was given. */
@@ -80,6 +95,9 @@ export function splitContext(given: object, fields: readonly string[]): SplitCon
       fix: "leave it out.",
     });
   }
+  for (const [name, value] of Object.entries(given)) {
+    if (!(name in mapsOfTensorKeys)) checkKeys(name, value);
+  }
   const plain: Holder = {};
   const tensors: ContextTensor[] = [];
   const split = (path: readonly string[], holder: unknown, keys: readonly string[]): Holder => {
@@ -98,6 +116,7 @@ export function splitContext(given: object, fields: readonly string[]): SplitCon
       plain[name] = split([name], value, keys);
     } else if (keysOfMap) {
       rejectUnknown("recorder", `field in ${name}`, objectAt([name], value), fields);
+      for (const entry of Object.values(value as object)) checkKeys(name, entry);
       const entries = Object.entries(value as object).map(([of, entry]) => [of, split([name, of], entry, keysOfMap)]);
       plain[name] = Object.fromEntries(entries);
     } else if (name === "outputs") {
@@ -109,7 +128,35 @@ export function splitContext(given: object, fields: readonly string[]): SplitCon
       plain[name] = value;
     }
   }
-  return { plain: structuredClone(plain), tensors };
+  return { plain: copied(plain), tensors };
+}
+
+/** A reader keeps what it does not know; whoever writes today knows all keys. */
+function checkKeys(path: string, value: unknown): void {
+  if (Array.isArray(value)) {
+    for (const entry of value) if (isPlain(entry)) checkKeys(path, entry);
+    return;
+  }
+  const known = keysIn[path];
+  if (!known || !isPlain(value)) return;
+  rejectUnknown("recorder", `key in ${path}`, value, known);
+  for (const [key, entry] of Object.entries(value)) checkKeys(`${path}.${key}`, entry);
+}
+
+function copied(plain: Holder): Holder {
+  try {
+    return structuredClone(plain);
+  } catch (error) {
+    const details = {
+      code: "argument",
+      where: "recorder",
+      field: Object.keys(plain).join(", "),
+      found: error instanceof Error ? error.message.slice(0, 80) : String(error),
+      expected: "entries that JSON can hold",
+      fix: "give numbers, strings and lists of them.",
+    } as const;
+    throw new LosswrightError(details, { cause: error });
+  }
 }
 
 /** Puts a tensor back where it stood. */

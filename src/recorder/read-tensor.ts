@@ -1,6 +1,6 @@
 import { LosswrightError } from "../errors/index.js";
-import { decodeBfloat16, decodeFloat16, dtypeOf, type NestedList, sizeOf, tensor, view } from "../tensor/index.js";
 import type { Tensor, TensorData } from "../tensor/index.js";
+import { decodeBfloat16, decodeFloat16, dtypeOf, type NestedList, sizeOf, tensor, view } from "../tensor/index.js";
 
 /** Numbers in a row, as JavaScript's frameworks hold them. */
 export type NumberArray =
@@ -62,7 +62,12 @@ export interface Reading {
 export function readTensor(value: unknown, where: string, ofIndices: boolean): Reading | Promise<Reading> {
   if (typeof value === "number" || typeof value === "boolean" || typeof value === "bigint" || Array.isArray(value)) {
     const listed = tensor(value as NestedList);
-    return { tensor: ofIndices ? wholeNumbers(listed) : listed, isOwned: true, precision: undefined, framework: undefined };
+    return {
+      tensor: ofIndices ? wholeNumbers(listed) : listed,
+      isOwned: true,
+      precision: undefined,
+      framework: undefined,
+    };
   }
   if (ArrayBuffer.isView(value) && "length" in value) {
     return readingOf(value, [value.length as number], undefined, where);
@@ -87,7 +92,8 @@ function readShaped(value: object, where: string, ofIndices: boolean): Reading |
   }
   const framework = "dataId" in value ? "tensorflow.js" : undefined;
   // Reading an array of jax-js gives up a reference to it; the one that is given up here is one taken for the purpose.
-  const held = ("ref" in value && typeof value.ref === "object" && value.ref !== null ? value.ref : value) as DeviceTensor;
+  const counted = "ref" in value ? value.ref : undefined;
+  const held = (typeof counted === "object" && counted !== null ? counted : value) as DeviceTensor;
   const read = (numbers: unknown): Reading => ({ ...readingOf(numbers, shape, dtype, where), framework });
   if (typeof held.dataSync === "function") return read(held.dataSync());
   if (typeof held.data === "function") return Promise.resolve(held.data()).then(read);
@@ -107,7 +113,12 @@ function readingOf(numbers: unknown, shape: unknown, dtype: unknown, where: stri
   const axes = Array.isArray(shape) ? Array.from(shape as number[], Number) : (shape as number[]);
   const isFlags = dtype === "bool" && (data instanceof Uint8Array || data instanceof Int32Array);
   const read = isFlags
-    ? view(Uint8Array.from(data, (flag) => (flag === 0 ? 0 : 1)), axes, "unlabeled", "bool")
+    ? view(
+        Uint8Array.from(data, (flag) => (flag === 0 ? 0 : 1)),
+        axes,
+        "unlabeled",
+        "bool",
+      )
     : view(data, axes, "unlabeled", dtypeOf(data)!);
   return { tensor: read, isOwned: isOwned || isFlags, precision, framework: undefined };
 }

@@ -1,4 +1,3 @@
-import { perOfUnit } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import type { SampledContext } from "../io/index.js";
 import { type Objective, unitsOf } from "../losses/index.js";
@@ -36,7 +35,8 @@ export function sampleOf(
   const units = asking(() => unitsOf(objective, fields));
   const bytes = (name: string) => fields[name]!.data.byteLength * copies.get(name)!;
   const names = Object.keys(fields);
-  const each = names.filter((name) => layouts.has(name)).reduce((sum, name) => sum + bytes(name), 0) / (units.count || 1);
+  const each =
+    names.filter((name) => layouts.has(name)).reduce((sum, name) => sum + bytes(name), 0) / (units.count || 1);
   const fixed = names.filter((name) => !layouts.has(name)).reduce((sum, name) => sum + bytes(name), 0);
   // Four bytes more for the place of the unit.
   const wanted = Math.max(fewest, Math.floor((budget - fixed) / (each + 4)));
@@ -81,11 +81,11 @@ interface RowsOfUnits {
  */
 function layoutsOf(objective: Objective, fields: Readonly<Record<string, Tensor>>): Map<string, RowsOfUnits> {
   const { definition, options, reduction } = objective;
-  const unit = perOfUnit(definition.unit);
   if (objective.couples || !sameNames(definition.unitShape, ["..."])) {
     throw new Unsampled(`units of ${objective.name} are not sampled`);
   }
-  if (reduction.per !== unit) throw new Unsampled(`the reduction per ${reduction.per} is over groups of units`);
+  if (reduction.per !== "token" && reduction.per !== "element")
+    throw new Unsampled(`the reduction per ${reduction.per} is over groups of units`);
   const alignment = definition.alignment?.(options);
   const vectors = Object.values(definition.fields).some(({ shape }) => shape.length > 1);
   const perPlace = Object.entries(options).find(([, value]) => Array.isArray(value));
