@@ -70,9 +70,10 @@ function listedOn(id: string): string[] {
   return [...evidenceOn(id), ...(pointsThere ? ofExplained : [])];
 }
 
-/** The file of a check; one holds two. */
+/** The file of a check; what the fields contradict the contract in is told in one place for two of them. */
 function ownSourceOf(id: string): string {
-  return read(sources, "checks", `${id === "shape" || id === "label-dtype" ? "contradiction" : id}.ts`);
+  const own = read(sources, "checks", `${id}.ts`);
+  return own.includes("contradictionOf(") ? own + read(sources, "checks", "contradiction.ts") : own;
 }
 
 /** The source that the evidence of a check comes from. */
