@@ -106,6 +106,16 @@ describe("the JSON of an audited step", () => {
 });
 
 describe("an audit", () => {
+  it.each([
+    ["jax 0.4", "JAX"],
+    ["keras 3", "Keras"],
+    ["tensorflow.js 4.22", "TensorFlow.js"],
+  ])("leads to the fix for the framework that computed the step: %s", (framework, heading) => {
+    const record = { ...averaged, context: { ...averaged.context, framework } };
+    expect(audit(record).findings[0]!.fix).toContain(`# in ${heading}: docs/checks/accumulation.md`);
+    expect(audit(averaged).findings[0]!.fix).not.toContain("docs/checks");
+  });
+
   it("has findings for errors and for numbers that contradict the contract, not for other notes", () => {
     expect(hasFindings(audit(averaged))).toBe(true);
     expect(hasFindings(audit(clean))).toBe(false);

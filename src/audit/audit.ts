@@ -50,7 +50,27 @@ export interface StepAuditJson {
  */
 export function audit(record: StepRecord): StepAudit {
   const step = openStep(record);
-  return { step, findings: checks.flatMap((check) => check.inspect(step)) };
+  const findings = checks.flatMap((check) => check.inspect(step));
+  const framework = frameworkOf(record);
+  return { step, findings: framework ? findings.map((finding) => pointedTo(framework, finding)) : findings };
+}
+
+/** Frameworks other than PyTorch, in which fixes are written, by what a record may call them. */
+const frameworks: readonly (readonly [name: RegExp, heading: string])[] = [
+  [/jax|flax|optax/i, "JAX"],
+  [/tensorflow\.?js|tfjs/i, "TensorFlow.js"],
+  [/keras|tensorflow/i, "Keras"],
+  [/losswright/i, "losswright"],
+];
+
+function frameworkOf({ context }: StepRecord): string | undefined {
+  return frameworks.find(([name]) => name.test(context.framework ?? ""))?.[1];
+}
+
+/** A fix whose code is PyTorch's, with the place of the same in the framework that computed the step. */
+function pointedTo(framework: string, finding: Finding): Finding {
+  if (!finding.fix.includes("\n")) return finding;
+  return { ...finding, fix: `${finding.fix}\n# in ${framework}: docs/checks/${finding.check}.md` };
 }
 
 /** Whether a step is not clean: an error, a warning, or numbers that contradict the contract without a known cause. */

@@ -54,7 +54,7 @@ export interface StepContext<T = Tensor> {
   /** The run that the step belongs to, and its number in it. */
   run?: string;
   step?: number;
-  /** The framework that computed the step, as `"pytorch 2.9"`: fixes are written for it. */
+  /** The framework that computed the step, as `"pytorch 2.9"`: fixes lead to the code for it. */
   framework?: string;
   /** What the model gave, by the field that was made of it: logits before a softmax, embeddings before a norm. */
   outputs?: Record<string, T>;

@@ -173,7 +173,7 @@ export const contextEntries = {
   step: may(wholeFrom(0), "The number of the step in its run, from 0."),
   framework: may(
     word,
-    "The framework that computed the step and its version, as pytorch 2.9, jax, keras, tensorflow.js: fixes are written for it.",
+    "The framework that computed the step and its version, as pytorch 2.9, jax, keras, tensorflow.js: fixes lead to the code for it.",
   ),
   outputs: may(
     files,
