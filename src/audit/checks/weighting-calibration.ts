@@ -40,7 +40,7 @@ export const weightingCalibration: Check = {
           });
         continue;
       }
-      add(`a loss without ${name}`, { [name]: name === "alpha" && typeof value === "number" ? null : null });
+      add(`a loss without ${name}`, { [name]: null });
       if (typeof value === "number" && name === "alpha")
         add("a loss with alpha on the negatives and 1 − alpha on the positives", { alpha: 1 - value });
       const list = Array.isArray(value) ? (value as readonly number[]) : [Number(value)];
