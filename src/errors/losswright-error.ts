@@ -6,7 +6,9 @@
  * - `denominator`   a given denominator cannot divide
  * - `dtype`         a tensor's element type does not fit its field
  * - `empty`         nothing was counted and the contract says `onEmpty: "throw"`
+ * - `engine`        a kernel or one of its threads failed
  * - `file`          a file is missing, truncated, hostile or of an unknown format
+ * - `memory`        the kernels' memory has no room
  * - `merge`         two tallies do not belong together
  * - `missing-field` a field the objective needs was not given
  * - `option`        an option's value is outside its range
@@ -23,7 +25,9 @@ export type ErrorCode =
   | "denominator"
   | "dtype"
   | "empty"
+  | "engine"
   | "file"
+  | "memory"
   | "merge"
   | "missing-field"
   | "option"

@@ -96,6 +96,11 @@ export class BoundBatch<Options> implements BatchView<Options> {
     };
   }
 
+  /** The axis that the entries of a field count along. */
+  indexedAxis(field: string): string {
+    return this.fields[field]!.indexes!;
+  }
+
   flag(field: string): (index: number) => boolean {
     return flagsOf(this.tensors.get(field)!);
   }

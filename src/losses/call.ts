@@ -12,6 +12,7 @@ import {
 } from "../tensor/index.js";
 import type { BoundBatch } from "./batch.js";
 import type { FieldSpec } from "./definition.js";
+import { checkEngine } from "./kernel-walk.js";
 import type { CallOptions } from "./objective.js";
 
 /**
@@ -22,11 +23,16 @@ import type { CallOptions } from "./objective.js";
 export function checkCall(where: string, call: CallOptions): number {
   checkObject(where, "call", call);
   const { group, ...others } = call as CallOptions & { group?: unknown };
-  rejectUnknown(where, "call option", others, ["denominator", "scale", "into", "engine"]);
+  rejectUnknown(where, "call option", others, ["denominator", "scale", "into", "inPlace", "engine"]);
   rejectUnknown(where, "key of into", call.into ?? {}, ["gradients"]);
-  const { engine = "reference", scale = 1 } = call as CallOptions & { engine?: unknown };
-  const wrong = (code: "unsupported" | "option", field: string, found: string, expected: string, fix?: string) =>
-    new LosswrightError({ code, where, field, found, expected, ...(fix && { fix }) });
+  const { engine, inPlace, scale = 1 } = call as CallOptions & { engine?: unknown; inPlace?: unknown };
+  const wrong = (
+    code: "unsupported" | "option" | "argument",
+    field: string,
+    found: string,
+    expected: string,
+    fix?: string,
+  ) => new LosswrightError({ code, where, field, found, expected, ...(fix && { fix }) });
   if (group !== undefined) {
     throw wrong(
       "unsupported",
@@ -36,16 +42,63 @@ export function checkCall(where: string, call: CallOptions): number {
       "merge objective.denominator(part) over the parts yourself and pass it as denominator.",
     );
   }
-  if (engine !== "reference") {
-    const code = engine === "wasm" ? "unsupported" : "option";
-    throw wrong(code, "engine", inWords(engine), '"reference", the one engine of this version');
+  if (engine !== undefined) checkEngine(where, engine);
+  if (inPlace !== undefined && typeof inPlace !== "boolean") {
+    throw wrong("option", "inPlace", inWords(inPlace), "true or false");
+  }
+  if (inPlace && call.into?.gradients) {
+    throw wrong("argument", "inPlace", "into.gradients beside it", "one of the two", "leave out one of them.");
   }
   if (typeof scale === "number" && Number.isFinite(scale)) return scale;
   throw wrong("option", "scale", inWords(scale), "a finite number");
 }
 
+/** The fields of a batch that get a gradient, with its dtype and shape. */
+function gradientFields(batch: BoundBatch<object>, fields: Readonly<Record<string, FieldSpec>>): readonly string[] {
+  return Object.keys(fields).filter((name) => {
+    const { gradient, scalarOption } = fields[name]!;
+    return gradient !== "none" && (batch.has(name) || scalarOption);
+  });
+}
+
 /**
- * Zeroed gradient tensors of a batch, the caller's own where `into` gives them.
+ * The tensors of the batch that their gradients take the place of.
+ *
+ * @throws `unsupported` where units share a field, `argument` where another field lies in the same memory
+ */
+export function gradientsInPlace(
+  batch: BoundBatch<object>,
+  fields: Readonly<Record<string, FieldSpec>>,
+): Record<string, Tensor<Unlabeled, "float32" | "float64">> {
+  const buffers: Record<string, Tensor<Unlabeled, "float32" | "float64">> = {};
+  const wrong = (code: "unsupported" | "argument", field: string, found: string, expected: string) =>
+    new LosswrightError({
+      code,
+      where: batch.where,
+      field: "inPlace",
+      found,
+      expected,
+      fix: `give a tensor of its own: into: { gradients: { ${field} } }.`,
+    });
+  for (const name of gradientFields(batch, fields)) {
+    const spec = fields[name]!;
+    const field = batch.tensors.get(name);
+    const isOwn = field && spec.gradient === "row" && spec.read !== "whole";
+    const isWhole = isOwn && sizeOf(field.shape) % Math.max(batch.unitCount, 1) === 0;
+    if (!isOwn || (spec.broadcasts && !isWhole)) {
+      throw wrong("unsupported", name, `the field ${name}, which several units read`, "fields whose rows units own");
+    }
+    const others = [...batch.tensors.values(), ...batch.common.values()].filter((tensor) => tensor !== field);
+    if (others.some((tensor) => overlaps(tensor, field))) {
+      throw wrong("argument", name, `${name} in memory that another field lies in too`, "memory of its own");
+    }
+    buffers[name] = field as Tensor<Unlabeled, "float32" | "float64">;
+  }
+  return buffers;
+}
+
+/**
+ * Gradient tensors of a batch, the caller's own where `into` gives them; zeroed unless a kernel writes every entry.
  *
  * @throws `unknown` for a gradient of another name, `argument` for a tensor of another shape or dtype, or one that
  * shares memory with an input or another gradient
@@ -54,11 +107,9 @@ export function gradientBuffers(
   batch: BoundBatch<object>,
   fields: Readonly<Record<string, FieldSpec>>,
   given: Readonly<Record<string, Tensor>> = {},
+  isZeroed = true,
 ): Record<string, Tensor<Unlabeled, "float32" | "float64">> {
-  const names = Object.keys(fields).filter((name) => {
-    const { gradient, scalarOption } = fields[name]!;
-    return gradient !== "none" && (batch.has(name) || scalarOption);
-  });
+  const names = gradientFields(batch, fields);
   rejectUnknown(batch.where, "gradient", given, names);
   const buffers: Record<string, Tensor<Unlabeled, "float32" | "float64">> = {};
   for (const name of names) {
@@ -85,7 +136,7 @@ export function gradientBuffers(
       });
     }
     const buffer = out as Tensor<Unlabeled, "float32" | "float64">;
-    buffer.data.fill(0);
+    if (isZeroed) buffer.data.fill(0);
     buffers[name] = buffer;
   }
   return buffers;

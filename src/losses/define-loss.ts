@@ -7,17 +7,26 @@ import {
   resolveReduction,
 } from "../contract/index.js";
 import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
-import { checkSameContract, Denominator, ExactSum, type Note, Tally } from "../tally/index.js";
+import { checkSameContract, Denominator, type Engine, ExactSum, type Note, Tally } from "../tally/index.js";
 import { type Tensor, type Unlabeled, view } from "../tensor/index.js";
 import type { AnyBatch } from "./batch.js";
-import { checkCall, gradientBuffers } from "./call.js";
+import { checkCall, gradientBuffers, gradientsInPlace } from "./call.js";
 import { couplesBatch, type LossDefinition } from "./definition.js";
 import { describeObjective } from "./describe.js";
 import { type Counted, countWeights, divisorOf } from "./divisor.js";
 import { nameByForeignName } from "./foreign-names.js";
+import {
+  checkEngine,
+  engineNotes,
+  type GradientPlan,
+  kernelFor,
+  type ReadyKernel,
+  walkWithKernel,
+} from "./kernel-walk.js";
 import type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
 import { type OpenUnits, openUnits } from "./open-units.js";
 import { Pass } from "./pass.js";
+import type { Units } from "./units.js";
 
 /** Makes objectives of one loss. */
 export interface ObjectiveFactory<Options extends object, Batch extends object, Name extends string> {
@@ -62,10 +71,11 @@ interface Opened extends OpenUnits {
   readonly counted: Counted;
 }
 
-/** What the gradients of one walk are multiplied by, and where they go. */
-interface GradientPlan {
-  factor(numeratorWeight: number, group: number): number;
-  readonly gradients: Readonly<Record<string, Tensor<Unlabeled, "float32" | "float64">>>;
+/** What one walk finds. */
+interface Walked {
+  readonly tally: Tally;
+  readonly ranBy: Engine;
+  readonly notes: readonly Note[];
 }
 
 class DefinedObjective implements Objective {
@@ -75,11 +85,13 @@ class DefinedObjective implements Objective {
   readonly reduction: Reduction;
   readonly couples: boolean;
   readonly options: object;
+  private readonly engine: Engine | undefined;
 
-  constructor(definition: LossDefinition<object>, options: object, reduction: Reduction) {
+  constructor(definition: LossDefinition<object>, options: object, reduction: Reduction, engine?: Engine) {
     this.name = definition.name;
     this.definition = definition;
     this.options = options;
+    this.engine = engine;
     this.reduction = reduction;
     this.couples = couplesBatch(definition, options);
     this.contract = contractOf(definition.name, options, reduction);
@@ -95,8 +107,9 @@ class DefinedObjective implements Objective {
         fix: "fields go into one object, { logits, labels }; call options go to valueAndGradients.",
       });
     }
-    const { tally, notes } = this.walk(this.open(given));
-    return this.evaluation(tally, notes, tally.numerator, tally.denominator.value);
+    const walked = this.walk(this.open(given));
+    const { tally } = walked;
+    return this.evaluation(walked, tally.numerator, tally.denominator.value);
   }
 
   valueAndGradients(given: AnyBatch, call: CallOptions = {}): EvaluationWithGradients {
@@ -104,7 +117,12 @@ class DefinedObjective implements Objective {
     const opened = this.open(given);
     const { groups } = opened.units;
     const divisor = divisorOf(this.name, call.denominator, opened.counted, groups?.keys);
-    const gradients = gradientBuffers(opened.batch, this.definition.fields, call.into?.gradients);
+    const { batch } = opened;
+    const { fields } = this.definition;
+    const kernel = divisor.value === 0 ? undefined : kernelFor(this.definition, batch, call.engine ?? this.engine);
+    const gradients = call.inPlace
+      ? gradientsInPlace(batch, fields)
+      : gradientBuffers(batch, fields, call.into?.gradients, !kernel);
     const averagesInside = this.reduction.per === "sequence";
     const factor = (weight: number, group: number) => {
       if (!groups) return (weight / divisor.value) * scale;
@@ -113,16 +131,25 @@ class DefinedObjective implements Objective {
       if (inner === 0) return 0;
       return (weight / (averagesInside ? inner * divisor.value : divisor.value)) * scale;
     };
-    const { tally, notes } = this.walk(opened, divisor.value === 0 ? undefined : { gradients, factor });
-    if (divisor.value === 0 && this.reduction.onEmpty === "nan") {
-      for (const { data } of Object.values(gradients)) data.fill(Number.NaN);
+    if (divisor.value === 0) {
+      const walked = this.walk(opened);
+      const rest = this.reduction.onEmpty === "nan" ? Number.NaN : 0;
+      for (const { data } of Object.values(gradients)) data.fill(rest);
+      return { ...this.evaluation(walked, walked.tally.numerator, 0), gradients };
     }
-    const step = call.denominator instanceof Denominator ? call.denominator : tally.denominator;
-    return { ...this.evaluation(tally, notes, tally.numeratorOver(step), divisor.value), gradients };
+    const walked = this.walk(opened, { gradients, factor }, kernel);
+    const step = call.denominator instanceof Denominator ? call.denominator : walked.tally.denominator;
+    return { ...this.evaluation(walked, walked.tally.numeratorOver(step), divisor.value), gradients };
   }
 
   perUnit(given: AnyBatch): Tensor<Unlabeled, "float64"> {
     const { batch, units } = this.open(given);
+    const kernel = kernelFor(this.definition, batch, this.engine);
+    if (kernel) {
+      const weights = countedUnits(units);
+      const walk = { definition: this.definition, batch, units, weights, wantsLosses: true };
+      return view(walkWithKernel(kernel, walk).losses!, batch.unitShape, "unlabeled", "float64");
+    }
     const out = new Float64Array(units.count);
     const pass = new Pass(this.definition, batch, units, (unit) => units.counts(unit));
     for (let unit = 0; unit < units.count; unit++) {
@@ -161,6 +188,11 @@ class DefinedObjective implements Objective {
     return this.divide(tally.numerator, tally.denominator.value);
   }
 
+  withEngine(engine: Engine): Objective {
+    checkEngine(this.name, engine);
+    return new DefinedObjective(this.definition, this.options, this.reduction, engine);
+  }
+
   describe(): string {
     return describeObjective(this.definition, this.options, this.reduction);
   }
@@ -170,9 +202,9 @@ class DefinedObjective implements Objective {
     return { batch, units, counted: countWeights(units, this.contract) };
   }
 
-  private evaluation(tally: Tally, notes: readonly Note[], numerator: number, denominator: number): Evaluation {
+  private evaluation({ tally, ranBy, notes }: Walked, numerator: number, denominator: number): Evaluation {
     const value = this.divide(numerator, denominator);
-    return { value, numerator, denominator, tally, ranBy: "reference", notes };
+    return { value, numerator, denominator, tally, ranBy, notes };
   }
 
   /** The one division. */
@@ -190,10 +222,30 @@ class DefinedObjective implements Objective {
   }
 
   /** One walk over the live units: their tally and, with a plan, their gradients. */
-  private walk({ batch, units, counted }: Opened, plan?: GradientPlan): { tally: Tally; notes: readonly Note[] } {
+  private walk(
+    opened: Opened,
+    plan?: GradientPlan,
+    kernel: ReadyKernel | undefined = kernelFor(this.definition, opened.batch, this.engine),
+  ): Walked {
+    const { sums, notes } = kernel ? this.sumsByKernel(kernel, opened, plan) : this.sumsByReference(opened, plan);
+    const ranBy = kernel ? "wasm" : "reference";
+    const tally = new Tally({
+      contract: this.contract,
+      engines: [ranBy],
+      unitAxes: opened.batch.unitShape.length,
+      batches: 1,
+      couples: this.couples,
+      numerator: sums.numerator,
+      denominator: opened.counted.denominator,
+      openNumerators: sums.openNumerators,
+    });
+    return { tally, ranBy, notes: [...notes, ...engineNotes(this.definition, kernel)] };
+  }
+
+  private sumsByReference({ batch, units, counted }: Opened, plan?: GradientPlan) {
     const isLive = (unit: number) => units.weigh(unit) && units.numeratorWeight > 0;
     const pass = new Pass(this.definition, batch, units, isLive, plan?.gradients);
-    const addUnit = (unit: number, group: number, sum: ExactSum) => {
+    const sums = this.sum(units, counted, (unit, group, sum) => {
       if (!isLive(unit)) return;
       const { numeratorWeight: weight, lossDivisor } = units;
       const { cell } = pass;
@@ -204,7 +256,31 @@ class DefinedObjective implements Objective {
       cell[0] = plan.factor(weight, group) / lossDivisor;
       // A factor of 0 leaves no trace, not even of a NaN.
       if (cell[0] !== 0) pass.spread(unit);
-    };
+    });
+    if (plan) pass.finish();
+    return { sums, notes: pass.notes };
+  }
+
+  private sumsByKernel(kernel: ReadyKernel, { batch, units, counted }: Opened, plan?: GradientPlan) {
+    const { definition } = this;
+    const wantsLosses = units.groups !== null || units.hasLengths;
+    const { numerator, losses, notes } = walkWithKernel(kernel, {
+      definition,
+      batch,
+      units,
+      gradients: plan,
+      wantsLosses,
+    });
+    if (!losses) return { sums: { numerator, openNumerators: new Map<string, ExactSum>() }, notes };
+    const sums = this.sum(units, counted, (unit, _, sum) => {
+      if (!units.weigh(unit) || units.numeratorWeight === 0) return;
+      sum.add(units.numeratorWeight * (losses[unit]! / units.lossDivisor));
+    });
+    return { sums, notes };
+  }
+
+  /** Adds all units up, group by group where there are groups. */
+  private sum(units: Units, counted: Counted, addUnit: (unit: number, group: number, sum: ExactSum) => void) {
     const { groups } = units;
     const numerator = new ExactSum();
     const openNumerators = new Map<string, ExactSum>();
@@ -225,17 +301,14 @@ class DefinedObjective implements Objective {
         inner.clear();
       }
     }
-    if (plan) pass.finish();
-    const tally = new Tally({
-      contract: this.contract,
-      engines: ["reference"],
-      unitAxes: batch.unitShape.length,
-      batches: 1,
-      couples: this.couples,
-      numerator,
-      denominator: counted.denominator,
-      openNumerators,
-    });
-    return { tally, notes: pass.notes };
+    return { numerator, openNumerators };
   }
+}
+
+/** 1 for every unit that counts, whatever it weighs, 0 for the others; null where all count. */
+function countedUnits(units: Units): Float64Array | null {
+  if (units.weighsAlike && units.numeratorWeights === null) return null;
+  const counted = new Float64Array(units.count);
+  for (let unit = 0; unit < units.count; unit++) if (units.counts(unit)) counted[unit] = 1;
+  return counted;
 }

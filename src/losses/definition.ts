@@ -1,4 +1,5 @@
 import type { OptionSpecs, UnitKind } from "../contract/index.js";
+import type { BatchCall, KernelModule } from "../kernels/index.js";
 import type { Role, Tensor, TensorData, Unlabeled } from "../tensor/index.js";
 
 /** A set of numbers that a field's values lie in. */
@@ -80,6 +81,8 @@ export interface Documentation {
 export interface UnitRules {
   /** Whether an unmasked unit takes part: `false` for an ignored label. */
   present?(unit: number): boolean;
+  /** What `present` asks, as data, where it is no more than this: all units are then looked through at once. */
+  readonly ignored?: { readonly field: string; readonly value: number };
   /** Factor on the loss of a live unit, beside the batch's weight. */
   numeratorWeight?(unit: number): number;
   /** Factor on its share of the denominator, under `divideBy: "weight"`. */
@@ -139,6 +142,37 @@ export interface Workspace {
   note(code: string, unit: number, message: string, field?: string): void;
 }
 
+/**
+ * How a kernel computes a batch in place of `open`, when its fields are float32: a row kernel over one row a unit, or
+ * `run` for what sees the whole batch. The engine checks labels, stages arrays, weighs, sums and hands the units that
+ * a kernel leaves to `open`.
+ */
+export interface KernelPlan {
+  readonly module: KernelModule;
+  /** The exported function. */
+  readonly kernel: string;
+  /** Fields read one row a unit, in the kernel's order; those that were not given are passed over. */
+  readonly inputs?: readonly string[];
+  /** The field of one index a unit. */
+  readonly label?: string;
+  /** Fields whose gradients the kernel writes, in its order. */
+  readonly outputs: readonly string[];
+  readonly tables?: readonly (Float32Array | Int32Array | undefined)[];
+  /** Parameters from the second on; the first is the gradient's factor. */
+  readonly parameters?: readonly number[];
+  readonly flags?: number;
+  /** What the kernel calls the width of a row; K without it, or 1. */
+  readonly width?: number;
+  /** Bytes of scratch a thread needs. */
+  readonly scratch?: number;
+  /** About how long a unit takes on one thread. */
+  readonly nanoseconds: number;
+  /** Whether a row's gradient may be written over its input while it runs. */
+  readonly worksInPlace?: boolean;
+  /** Computes the whole batch itself, in place of a walk over rows. */
+  run?(call: BatchCall): void;
+}
+
 export interface LossDefinition<Options extends object> {
   readonly name: string;
   readonly family:
@@ -168,6 +202,8 @@ export interface LossDefinition<Options extends object> {
   alignment?(options: Options): { readonly labelShift: number; readonly classAxis: number };
   units?(batch: BatchView<Options>): UnitRules;
   open(batch: BatchView<Options>, work: Workspace): RowMath;
+  /** The kernel for a batch, or why there is none for it under these options. Must not look at the number of units. */
+  kernel?(batch: BatchView<Options>): KernelPlan | string;
 }
 
 /** Whether a unit's loss depends on the other units of its batch, under these options. */

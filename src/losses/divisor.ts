@@ -93,6 +93,19 @@ export function divisorOf(
 /** Adds the denominator weights of some units; weights of 1 are counted as an integer. */
 function addWeights(sum: ExactSum, units: Units, from: number, to: number, order: Int32Array | null): void {
   let ones = 0;
+  if (units.weighsAlike) {
+    const weights = units.numeratorWeights;
+    if (!weights) ones = to - from;
+    else {
+      for (let place = from; place < to; place++) {
+        const weight = weights[order ? order[place]! : place]!;
+        if (weight === 1) ones++;
+        else if (weight !== 0) sum.add(weight);
+      }
+    }
+    sum.add(ones);
+    return;
+  }
   for (let place = from; place < to; place++) {
     if (!units.weigh(order ? order[place]! : place)) continue;
     const weight = units.denominatorWeight;

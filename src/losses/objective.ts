@@ -34,8 +34,13 @@ export interface CallOptions {
   readonly scale?: number;
   /** Tensors to write gradients into, by field: of the gradient's shape and dtype, sharing no memory with an input. */
   readonly into?: { readonly gradients?: Readonly<Record<string, Tensor>> };
-  /** Which engine runs; only `"reference"` exists in this version. */
-  readonly engine?: "reference";
+  /**
+   * Writes the gradient over the field's own tensor: `{ inPlace: true }` gives the logits' memory to their gradient, and
+   * nothing of their size is allocated. For objectives whose units own their rows; no other field may share that memory.
+   */
+  readonly inPlace?: boolean;
+  /** Forces an engine; without it kernels run where they can, and `ranBy` says which did. */
+  readonly engine?: Engine;
 }
 
 /** A loss with its options and reduction: computes, merges, divides, and describes itself. */
@@ -70,6 +75,11 @@ export interface Objective<Batch extends object = AnyBatch, Name extends string 
   value(tally: Tally): number;
   /** What would divide, from labels, masks, weights and lengths alone; logits are read only for their shape. */
   denominator(batch: Batch): Denominator;
+  /**
+   * The same objective, computed by one engine alone: `"reference"` for float64 mathematics throughout, `"wasm"` for
+   * kernels, which is then an error where they cannot run. The contract stays what it is.
+   */
+  withEngine(engine: Engine): Objective<Batch, Name>;
   /** The contract in words. */
   describe(): string;
 }

@@ -15,6 +15,8 @@ interface UnitField {
   load(unit: number): void;
   /** Writes the unit's own gradient row, times the factor in the pass's cell; absent where none is asked. */
   readonly store: ((unit: number) => void) | undefined;
+  /** Where a row of its own gradient lies, by the row's number; absent where units share entries. */
+  readonly place: { readonly layout: RowLayout; readonly out: Float64Array | Float32Array } | undefined;
 }
 
 /**
@@ -34,6 +36,9 @@ export class Pass {
   private readonly sums: Record<string, Float64Array> = {};
   private readonly gradients: Readonly<Record<string, Tensor>> | undefined;
   private readonly math: RowMath;
+  private readonly units: Units;
+  /** Of gradients over their own fields: 1 at rows that hold a gradient by now. */
+  private readonly written: Uint8Array | undefined;
   private readonly said = new Map<string, { note: Note; count: number }>();
 
   /**
@@ -71,9 +76,15 @@ export class Pass {
           ? adder(own[name], this.sums[name]!, place, this.cell)
           : writer(own[name], out, place, layout, this.cell);
       }
-      this.fields.push({ name, spec, domain: domainOf(spec, batch.options), row, load, store });
+      const rowsOf = store && !layout.isShared ? { layout, out: out! } : undefined;
+      this.fields.push({ name, spec, domain: domainOf(spec, batch.options), row, load, store, place: rowsOf });
     }
     this.members = rows.mask;
+    this.units = units;
+    const isInPlace = Object.entries(gradients ?? {}).some(
+      ([name, { data }]) => data === batch.tensors.get(name)?.data,
+    );
+    if (isInPlace) this.written = new Uint8Array(units.count);
     const note = (code: string, unit: number, message: string, field?: string) => this.note(code, unit, message, field);
     this.math = definition.open(batch, { rows, own, sums: this.sums, isLive, note });
   }
@@ -94,12 +105,45 @@ export class Pass {
     math.gradient?.(unit);
     for (let i = 0; i < fields.length; i++) fields[i]!.store?.(unit);
     math.addShared?.(unit, this.cell[0]!);
+    if (this.written) this.written[this.rowOf(unit)] = 1;
+  }
+
+  /** Leaves a unit's own gradient rows at 0. */
+  clearRow(unit: number): void {
+    this.clear(this.rowOf(unit));
+  }
+
+  /** Adds the sums of shared fields to what their tensors hold already. */
+  addShared(): void {
+    this.math.finish?.();
+    for (const [name, sum] of Object.entries(this.sums)) {
+      const data = this.gradients![name]!.data as Float64Array | Float32Array;
+      for (let i = 0; i < sum.length; i++) if (sum[i] !== 0) data[i]! += sum[i]!;
+    }
+  }
+
+  private rowOf(unit: number): number {
+    return this.fields.some(({ spec, place }) => place && spec.read === "source") ? this.units.source(unit) : unit;
+  }
+
+  private clear(row: number): void {
+    for (const { place, row: entries } of this.fields) {
+      if (!place) continue;
+      const { layout, out } = place;
+      for (let k = 0, to = layout.base(row); k < entries.length; k += layout.run, to += layout.stride) {
+        out.fill(0, to, to + layout.run);
+      }
+    }
   }
 
   /** Rounds the gradients of shared fields into their tensors, after the last unit. */
   finish(): void {
     this.math.finish?.();
     for (const [name, sum] of Object.entries(this.sums)) this.gradients![name]!.data.set(sum as never);
+    // What stands in a row that nothing was written over is no gradient.
+    this.written?.forEach((isWritten, row) => {
+      if (!isWritten) this.clear(row);
+    });
   }
 
   get notes(): readonly Note[] {

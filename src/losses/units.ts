@@ -1,7 +1,7 @@
 import type { Per, Reduction } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import { labelShift } from "../sequence/index.js";
-import { formatShape, placeOf, sizeOf, type Tensor } from "../tensor/index.js";
+import { formatShape, placeOf, sizeOf, type Tensor, type TensorData } from "../tensor/index.js";
 import { type BoundBatch, type CommonName, flagsOf } from "./batch.js";
 import type { UnitRules } from "./definition.js";
 
@@ -37,12 +37,16 @@ export class Units {
   private readonly masked: ((unit: number) => boolean) | undefined = undefined;
   private readonly weight: ((unit: number) => number) | undefined = undefined;
   private readonly byCount: boolean;
+  private readonly shift: number;
+  private allGroups: Int32Array | undefined;
+  private allWeights: Float64Array | null | undefined;
 
   constructor(batch: BoundBatch<object>, rules: UnitRules, reduction: Reduction, shift: number) {
     const { where, unitShape, unitCount } = batch;
     this.batch = batch;
     this.rules = rules;
     this.count = unitCount;
+    this.shift = shift;
     this.byCount = reduction.divideBy === "count";
     this.per = reduction.per;
     const mask = batch.common.get("mask");
@@ -109,6 +113,56 @@ export class Units {
     return this.rules.present?.(unit) ?? true;
   }
 
+  /**
+   * The numerator weight of every unit, 0 for one that does not count or weighs nothing; null where all are 1. What
+   * `weigh` says unit by unit, in loops over the arrays themselves.
+   *
+   * @throws as `weigh`
+   */
+  get numeratorWeights(): Float64Array | null {
+    if (this.allWeights === undefined) this.allWeights = this.findWeights();
+    return this.allWeights;
+  }
+
+  /** Whether units are whole sequences, whose lengths divide. */
+  get hasLengths(): boolean {
+    return this.rules.length !== undefined;
+  }
+
+  /** The group of a unit; 0 where there are none. */
+  groupOf(unit: number): number {
+    if (!this.groups) return 0;
+    this.allGroups ??= groupsByUnit(this.groups, this.count);
+    return this.allGroups[unit]!;
+  }
+
+  /** Whether numerator and denominator weigh every unit alike, so that {@link numeratorWeights} says both. */
+  get weighsAlike(): boolean {
+    const { rules } = this;
+    const hasRules = rules.numeratorWeight || rules.denominatorWeight || rules.length;
+    return !hasRules && (!this.byCount || !this.weight);
+  }
+
+  private findWeights(): Float64Array | null {
+    const { rules, batch, count, shift } = this;
+    const { mask, weights } = { mask: batch.common.get("mask"), weights: batch.common.get("weights") };
+    const isPlain = !mask && !weights && shift === 0 && !rules.present && !rules.numeratorWeight;
+    if (isPlain) return null;
+    const all = new Float64Array(count).fill(1);
+    if (mask) removeMasked(all, mask);
+    if (shift !== 0) for (let unit = 0; unit < count; unit++) if (this.source(unit) < 0) all[unit] = 0;
+    if (rules.ignored) removeEqual(all, batch.data(rules.ignored.field), rules.ignored.value);
+    else if (rules.present) {
+      for (let unit = 0; unit < count; unit++) if (all[unit] !== 0 && !rules.present(unit)) all[unit] = 0;
+    }
+    if (weights) for (let unit = 0; unit < count; unit++) if (all[unit] !== 0) all[unit] = this.checkedWeight(unit);
+    if (rules.numeratorWeight) {
+      for (let unit = 0; unit < count; unit++) if (all[unit] !== 0) all[unit]! *= rules.numeratorWeight(unit);
+    }
+    for (let unit = 0; unit < count; unit++) if (all[unit] !== 1) return all;
+    return null;
+  }
+
   private checkedWeight(unit: number): number {
     const weight = this.weight!(unit);
     if (weight >= 0 && weight < Number.POSITIVE_INFINITY) return weight;
@@ -124,6 +178,36 @@ export class Units {
       index,
     });
   }
+}
+
+function groupsByUnit({ count, order, start }: Groups, units: number): Int32Array {
+  const all = new Int32Array(units);
+  for (let group = 0; group < count; group++) {
+    const end = start(group + 1);
+    for (let place = start(group); place < end; place++) all[order ? order[place]! : place] = group;
+  }
+  return all;
+}
+
+/** Sets units to 0 whose mask is 0; a mask of one entry a row holds for all its units. */
+function removeMasked(all: Float64Array, { data }: Tensor): void {
+  const repeats = all.length / Math.max(data.length, 1);
+  const flags = data instanceof BigInt64Array ? Uint8Array.from(data, Number) : data;
+  if (repeats === 1) {
+    for (let unit = 0; unit < all.length; unit++) if (flags[unit] === 0) all[unit] = 0;
+    return;
+  }
+  for (let row = 0; row < flags.length; row++) if (flags[row] === 0) all.fill(0, row * repeats, (row + 1) * repeats);
+}
+
+/** Sets units to 0 whose label is the ignored one. */
+function removeEqual(all: Float64Array, labels: TensorData, ignored: number): void {
+  if (!(labels instanceof BigInt64Array)) {
+    for (let unit = 0; unit < all.length; unit++) if (labels[unit] === ignored) all[unit] = 0;
+    return;
+  }
+  const wanted = BigInt(ignored);
+  for (let unit = 0; unit < all.length; unit++) if (labels[unit] === wanted) all[unit] = 0;
 }
 
 /** Where a unit's entry of a field of shape units, `[B, 1]` or `[B]` lies. */

@@ -195,6 +195,18 @@ export class ExactSum {
     return sum;
   }
 
+  /**
+   * Adds a sum in the form kernels keep it: `LANES` float64 integers, limbs below 2^32 (the last one signed), then the
+   * counts.
+   */
+  addLanes(lanes: Float64Array): void {
+    for (let i = 0; i < LIMBS; i++) this.limbs[i]! += lanes[i]!;
+    this.nans += lanes[LIMBS]!;
+    this.positiveInfinities += lanes[LIMBS + 1]!;
+    this.negativeInfinities += lanes[LIMBS + 2]!;
+    if (++this.uncarried >= TERMS_BETWEEN_CARRIES) this.carry();
+  }
+
   private addSpecial(term: number): void {
     if (Number.isNaN(term)) this.nans++;
     else if (term > 0) this.positiveInfinities++;

@@ -2,6 +2,7 @@ import { eitherOption, nullableOption, numberOption, numbersOption } from "../..
 import { LosswrightError } from "../../errors/index.js";
 import { formatShape } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
+import { pointwiseKernel } from "../pointwise-kernel.js";
 import { bernoulliLoss, bernoulliSlope } from "./bernoulli.js";
 import { type BinaryBatch, binaryFields } from "./fields.js";
 
@@ -91,4 +92,13 @@ export const binaryCrossEntropy = /*#__PURE__*/ defineLoss<BinaryCrossEntropyOpt
       },
     };
   },
+  kernel: ({ options: { posWeight, labelSmoothing } }) =>
+    pointwiseKernel({
+      kernel: "binaryCrossEntropy",
+      inputs: ["logits", "targets"],
+      outputs: ["logits"],
+      parameters: [0, labelSmoothing],
+      perEntry: typeof posWeight === "number" ? [posWeight] : (posWeight ?? [1]),
+      nanoseconds: 4,
+    }),
 });

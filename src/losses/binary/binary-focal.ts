@@ -1,6 +1,7 @@
 import { nullableOption, numberOption } from "../../contract/index.js";
 import { pow, sigmoid } from "../../numerics/index.js";
 import { defineLoss } from "../define-loss.js";
+import { pointwiseKernel } from "../pointwise-kernel.js";
 import { bernoulliLoss, bernoulliSlope } from "./bernoulli.js";
 import { type BinaryBatch, binaryFields } from "./fields.js";
 
@@ -84,4 +85,12 @@ export const binaryFocal = /*#__PURE__*/ defineLoss<BinaryFocalOptions, BinaryBa
       },
     };
   },
+  kernel: ({ options: { alpha, gamma } }) =>
+    pointwiseKernel({
+      kernel: gamma === 1 || gamma === 2 ? "binaryFocal" : "binaryFocalOfAnyPower",
+      inputs: ["logits", "targets"],
+      outputs: ["logits"],
+      parameters: [alpha ?? 1, alpha === null ? 1 : 1 - alpha, gamma],
+      nanoseconds: 5,
+    }),
 });

@@ -1,9 +1,10 @@
 import { nullableOption, numberOption, numbersOption, type OptionSpecs } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
 import { exp, log, tanh } from "../../numerics/index.js";
-import type { BatchView, UnitRules, Workspace } from "../definition.js";
+import type { BatchView, KernelPlan, UnitRules, Workspace } from "../definition.js";
+import { SoftmaxFlag, softmaxKernel } from "../softmax-kernel.js";
 import { SoftmaxRow } from "../softmax-row.js";
-import { checkPerClass, describeLabels, type LabelOptions, labelOptions, notIgnored } from "./labels.js";
+import { checkPerClass, describeLabels, ignoredLabels, type LabelOptions, labelOptions } from "./labels.js";
 import { TargetWeights, weightedGradient, weightedLoss } from "./target-weights.js";
 
 /** Options of {@link crossEntropy} and {@link linearCrossEntropy}. */
@@ -70,14 +71,48 @@ export function crossEntropyUnits(batch: BatchView<CrossEntropyOptions>): UnitRu
   const { classWeights, labelSmoothing } = batch.options;
   checkPerClass(batch, "classWeights", classWeights);
   checkPerClass(batch, "priors", batch.options.priors);
-  const present = notIgnored(batch);
-  if (!classWeights || !batch.has("labels")) return { present };
+  const present = ignoredLabels(batch);
+  if (!classWeights || !batch.has("labels")) return present;
   const label = batch.index("labels");
   const ofLabel = (unit: number) => classWeights[label(unit)]!;
   // Under smoothing the class weights act inside the loss, class by class.
   return labelSmoothing > 0
-    ? { present, denominatorWeight: ofLabel }
-    : { present, numeratorWeight: ofLabel, denominatorWeight: ofLabel };
+    ? { ...present, denominatorWeight: ofLabel }
+    : { ...present, numeratorWeight: ofLabel, denominatorWeight: ofLabel };
+}
+
+/** Up to so many classes a kernel takes four rows at once. */
+const FEW_CLASSES = 16;
+
+/** The kernel of `crossEntropy`, or why there is none. */
+export function crossEntropyKernel(batch: BatchView<CrossEntropyOptions>): KernelPlan | string {
+  const { options } = batch;
+  const { labelSmoothing, classWeights, temperature, zLoss, logitSoftCap, priors, logitAdjustment } = options;
+  const outside = [temperature, logitSoftCap ?? 1].find((value) => !(value >= 1e-15 && value <= 1e15));
+  if (outside !== undefined) return `an option is ${outside}, too far out for float32`;
+  const classes = batch.sizes.K!;
+  const hasTargets = !batch.has("labels");
+  const adjusts = temperature !== 1 || logitSoftCap !== null || priors !== null;
+  const weighs = hasTargets || labelSmoothing > 0;
+  const isFew = classes <= FEW_CLASSES && !adjusts && !weighs && zLoss === 0;
+  const flags =
+    (adjusts ? SoftmaxFlag.adjusts : 0) |
+    (weighs ? SoftmaxFlag.weighs : 0) |
+    (hasTargets ? SoftmaxFlag.hasTargets : 0) |
+    (isFew ? SoftmaxFlag.few : 0);
+  const weighsZ = weighs && !hasTargets && classWeights !== null;
+  return softmaxKernel(batch, {
+    kernel: "crossEntropy",
+    inputs: ["logits", "targets"],
+    parameters: [labelSmoothing, temperature, zLoss, logitSoftCap ?? 0, weighsZ ? 1 : 0],
+    tables: [
+      priors ? Float32Array.from(priors, (prior) => logitAdjustment! * log(prior)) : undefined,
+      weighs && classWeights ? Float32Array.from(classWeights) : undefined,
+    ],
+    flags,
+    scratchRows: isFew ? 0 : 4,
+    nanosecondsPerClass: 1.2,
+  });
 }
 
 /** The cross entropy of one row of logits after another, wherever the rows come from. */

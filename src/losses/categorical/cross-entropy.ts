@@ -1,6 +1,7 @@
 import { defineLoss } from "../define-loss.js";
 import {
   type CrossEntropyOptions,
+  crossEntropyKernel,
   crossEntropyOptions,
   crossEntropyRow,
   crossEntropyUnits,
@@ -52,6 +53,7 @@ export const crossEntropy = /*#__PURE__*/ defineLoss<CrossEntropyOptions, Catego
   alignment: alignmentOf,
   describe: (options) => describeCrossEntropy("cross entropy", options),
   units: crossEntropyUnits,
+  kernel: crossEntropyKernel,
   open(batch, work) {
     const row = crossEntropyRow(batch, work);
     const logits = work.rows.logits!;

@@ -1,7 +1,7 @@
 import { numberOption, type OptionSpecs } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
-import type { BatchView, FieldSpec, UnitFields } from "../definition.js";
+import type { BatchView, FieldSpec, UnitFields, UnitRules } from "../definition.js";
 
 /** Where the row of logits that scores a unit lies: options of every loss over `[..., K]` logits. */
 export interface AlignmentOptions {
@@ -82,12 +82,12 @@ export const categoricalFields = {
   },
 } as const satisfies Record<string, FieldSpec>;
 
-/** Whether the label of a unit is not the ignored one; everything is present where targets stand for labels. */
-export function notIgnored(batch: BatchView<LabelOptions>): (unit: number) => boolean {
-  if (!batch.has("labels")) return () => true;
+/** Units whose label is not the ignored one are present; all of them where targets stand for labels. */
+export function ignoredLabels(batch: BatchView<LabelOptions>): Pick<UnitRules, "present" | "ignored"> {
+  if (!batch.has("labels")) return {};
   const label = batch.integer("labels");
   const { ignoreIndex } = batch.options;
-  return (unit) => label(unit) !== ignoreIndex;
+  return { present: (unit) => label(unit) !== ignoreIndex, ignored: { field: "labels", value: ignoreIndex } };
 }
 
 /** @throws `option` when a list of one entry a class has another length */

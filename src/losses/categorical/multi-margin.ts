@@ -5,10 +5,10 @@ import {
   categoricalFields,
   checkPerClass,
   describeLabels,
+  ignoredLabels,
   type LabelBatch,
   type LabelOptions,
   labelOptions,
-  notIgnored,
 } from "./labels.js";
 
 /** Options of {@link multiMargin}. */
@@ -64,7 +64,7 @@ export const multiMargin = /*#__PURE__*/ defineLoss<MultiMarginOptions, LabelBat
       .join(", "),
   units(batch) {
     checkPerClass(batch, "classWeights", batch.options.classWeights);
-    return { present: notIgnored(batch) };
+    return ignoredLabels(batch);
   },
   open(batch, { rows, own }) {
     const { p, margin, classWeights } = batch.options;

@@ -8,10 +8,10 @@ import {
   alignmentOf,
   categoricalFields,
   describeLabels,
+  ignoredLabels,
   type LabelBatch,
   type LabelOptions,
   labelOptions,
-  notIgnored,
 } from "./labels.js";
 
 /** Options of {@link ordinal}. */
@@ -73,7 +73,7 @@ export const ordinal = /*#__PURE__*/ defineLoss<OrdinalOptions, LabelBatch, "log
   alignment: alignmentOf,
   describe: (options) =>
     `ordinal loss (CORAL: binary cross entropies summed over the thresholds) of ${describeLabels(options)}`,
-  units: (batch) => ({ present: notIgnored(batch) }),
+  units: (batch) => ignoredLabels(batch),
   open(batch, { rows, own }) {
     const rank = rankOf(batch);
     const logits = rows.logits!;

@@ -6,8 +6,8 @@ import {
   type CategoricalBatch,
   categoricalFields,
   checkPerClass,
+  ignoredLabels,
   type LabelOptions,
-  notIgnored,
 } from "./labels.js";
 import { TargetWeights, type Weighting, weightedGradient } from "./target-weights.js";
 
@@ -26,7 +26,7 @@ export interface SoftmaxMath {
 
 /** What a loss that sees logits through their softmax alone says of itself: everything but fields and units. */
 export interface SoftmaxLossDefinition<Options extends LabelOptions>
-  extends Pick<LossDefinition<Options>, "name" | "documentation" | "options" | "describe"> {
+  extends Pick<LossDefinition<Options>, "name" | "documentation" | "options" | "describe" | "kernel"> {
   /** The options with one entry a class, by name. */
   readonly perClass?: readonly (keyof Options & string)[];
   weighting?(options: Options): Weighting;
@@ -48,7 +48,7 @@ export function defineSoftmaxLoss<Options extends LabelOptions>(
     alignment: alignmentOf,
     units(batch) {
       for (const name of perClass) checkPerClass(batch, name, batch.options[name] as readonly unknown[] | null);
-      return { present: notIgnored(batch) };
+      return ignoredLabels(batch);
     },
     open(batch, work) {
       const logits = work.rows.logits!;

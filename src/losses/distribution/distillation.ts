@@ -4,11 +4,12 @@ import {
   alignmentOf,
   categoricalFields,
   describeLabels,
+  ignoredLabels,
   type LabelOptions,
   labelOptions,
-  notIgnored,
 } from "../categorical/labels.js";
 import { defineLoss } from "../define-loss.js";
+import { softmaxKernel } from "../softmax-kernel.js";
 import { SoftmaxRow } from "../softmax-row.js";
 import { forwardDivergence } from "./divergence.js";
 import { constantLogits, type ModelLogits, modelLogits } from "./fields.js";
@@ -87,7 +88,7 @@ export const distillation = /*#__PURE__*/ defineLoss<DistillationOptions, Distil
     const squared = scaleByTemperatureSquared ? "times T²" : "not times T²";
     return `distillation of ${describeLabels(options)}: ${alpha} times KL(teacher‖student) at temperature T = ${temperature}, ${squared}, plus 1 − ${alpha} times cross entropy at temperature 1; the KL alone, with weight 1, where there are no labels`;
   },
-  units: (batch) => ({ present: notIgnored(batch) }),
+  units: (batch) => ignoredLabels(batch),
   open(batch, work) {
     const { temperature, scaleByTemperatureSquared } = batch.options;
     const classes = batch.sizes.K!;
@@ -133,5 +134,18 @@ export const distillation = /*#__PURE__*/ defineLoss<DistillationOptions, Distil
         }
       },
     };
+  },
+  kernel(batch) {
+    const { temperature, alpha, scaleByTemperatureSquared } = batch.options;
+    if (!(temperature >= 1e-15 && temperature <= 1e15)) return `temperature is ${temperature}, too far out for float32`;
+    const soft = batch.has("labels") ? alpha : 1;
+    return softmaxKernel(batch, {
+      kernel: "distillation",
+      inputs: ["logits", "teacherLogits"],
+      label: soft === 1 ? null : "labels",
+      parameters: [soft, 1 - soft, temperature, soft * (scaleByTemperatureSquared ? temperature * temperature : 1)],
+      scratchRows: 5,
+      nanosecondsPerClass: 4,
+    });
   },
 });

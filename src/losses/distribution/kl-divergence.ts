@@ -10,6 +10,7 @@ import {
 } from "../categorical/labels.js";
 import { noteTargetsAboveOne } from "../categorical/target-weights.js";
 import { defineLoss } from "../define-loss.js";
+import { SoftmaxFlag, softmaxKernel } from "../softmax-kernel.js";
 import { SoftmaxRow } from "../softmax-row.js";
 import { type Distribution, forwardDivergence, reverseDivergence } from "./divergence.js";
 import { constantLogits, type ModelLogits, modelLogits } from "./fields.js";
@@ -101,6 +102,16 @@ export const klDivergence = /*#__PURE__*/ defineLoss<KlDivergenceOptions, KlDive
       },
     };
   },
+  kernel: (batch) =>
+    softmaxKernel(batch, {
+      kernel: "klDivergence",
+      inputs: ["logits", batch.has("targets") ? "targets" : "targetLogits"],
+      label: null,
+      parameters: [batch.options.direction === "reverse" ? 1 : 0],
+      flags: batch.has("targets") ? SoftmaxFlag.hasTargets : 0,
+      scratchRows: 4,
+      nanosecondsPerClass: 3,
+    }),
 });
 
 /** A target distribution that is brought up to each unit. */

@@ -24,4 +24,5 @@ export const absoluteError = /*#__PURE__*/ defineResidualLoss<Record<never, neve
   describe: () => "absolute error of each element",
   loss: Math.abs,
   slope: (r) => Math.sign(r),
+  kernel: () => [],
 });

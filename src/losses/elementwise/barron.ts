@@ -1,5 +1,6 @@
 import { numberOption } from "../../contract/index.js";
 import { exp, expm1, pow } from "../../numerics/index.js";
+import { float32Parameters } from "../pointwise-kernel.js";
 import { log1pSquare, SQUARE_ALONE } from "./log1p-square.js";
 import { defineResidualLoss } from "./residual.js";
 
@@ -51,6 +52,10 @@ export const barron = /*#__PURE__*/ defineResidualLoss<BarronOptions>({
   describe: ({ alpha, scale }) => `Barron's robust loss of each element with alpha ${alpha} and scale ${scale}`,
   loss: (r, { alpha, scale }) => robustLoss(Math.abs(r) / scale, alpha),
   slope: (r, { alpha, scale }) => (Math.sign(r) * robustSlope(Math.abs(r) / scale, alpha)) / scale,
+  kernel({ alpha, scale }) {
+    if (alpha === 0 || alpha === 2 || !Number.isFinite(alpha)) return `alpha is ${alpha}, a limit`;
+    return float32Parameters({ alpha, scale });
+  },
 });
 
 /** The loss of q = |r|/c ≥ 0. */

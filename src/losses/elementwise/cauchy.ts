@@ -1,4 +1,5 @@
 import { numberOption } from "../../contract/index.js";
+import { float32Parameters } from "../pointwise-kernel.js";
 import { log1pSquare } from "./log1p-square.js";
 import { defineResidualLoss } from "./residual.js";
 
@@ -41,4 +42,5 @@ export const cauchy = /*#__PURE__*/ defineResidualLoss<CauchyOptions>({
     // Far out by the reciprocal, as q² would overflow.
     return Math.abs(q) > 1 ? scale / (1 / q + q / 2) : r / (1 + (q * q) / 2);
   },
+  kernel: ({ scale }) => float32Parameters({ scale }),
 });

@@ -36,7 +36,7 @@ export interface ElementMath {
 
 /** What an element-wise loss says of itself: everything but units and rows. */
 export interface ElementDefinition<Options extends object>
-  extends Pick<LossDefinition<Options>, "name" | "documentation" | "options" | "describe" | "settle"> {
+  extends Pick<LossDefinition<Options>, "name" | "documentation" | "options" | "describe" | "settle" | "kernel"> {
   /** What predictions and targets mean and where they lie, for a loss that narrows them. */
   readonly narrows?: Readonly<Record<"predictions" | "targets", Pick<FieldSpec, "meaning" | "domain">>>;
   /** Made once a call, so that what follows from the options alone is computed once. */

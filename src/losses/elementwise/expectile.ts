@@ -1,4 +1,5 @@
 import { numberOption } from "../../contract/index.js";
+import { float32Parameters } from "../pointwise-kernel.js";
 import { defineResidualLoss } from "./residual.js";
 
 /** Options of {@link expectile}. */
@@ -38,6 +39,7 @@ export const expectile = /*#__PURE__*/ defineResidualLoss<ExpectileOptions>({
   describe: ({ expectile }) => `expectile loss of each element at ${expectile}, without a factor 1/2`,
   loss: (r, { expectile }) => share(r, expectile) * r * r,
   slope: (r, { expectile }) => 2 * share(r, expectile) * r,
+  kernel: ({ expectile }) => float32Parameters({ expectile, rest: 1 - expectile }),
 });
 
 function share(r: number, expectile: number): number {

@@ -1,4 +1,5 @@
 import { numberOption } from "../../contract/index.js";
+import { float32Parameters } from "../pointwise-kernel.js";
 import { defineResidualLoss } from "./residual.js";
 
 /** Options of {@link huber}. */
@@ -32,4 +33,5 @@ export const huber = /*#__PURE__*/ defineResidualLoss<HuberOptions>({
   describe: ({ delta }) => `Huber loss of each element with delta ${delta}`,
   loss: (r, { delta }) => (Math.abs(r) <= delta ? (r * r) / 2 : delta * (Math.abs(r) - delta / 2)),
   slope: (r, { delta }) => (Math.abs(r) <= delta ? r : delta * Math.sign(r)),
+  kernel: ({ delta }) => float32Parameters({ delta }),
 });

@@ -33,4 +33,5 @@ export const logCosh = /*#__PURE__*/ defineResidualLoss<Record<never, never>>({
     return log1p((e * e) / (2 * (1 + e)));
   },
   slope: tanh,
+  kernel: () => [],
 });

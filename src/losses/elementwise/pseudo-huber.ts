@@ -1,4 +1,5 @@
 import { numberOption } from "../../contract/index.js";
+import { float32Parameters } from "../pointwise-kernel.js";
 import { defineResidualLoss } from "./residual.js";
 
 /** Options of {@link pseudoHuber}. */
@@ -47,4 +48,5 @@ export const pseudoHuber = /*#__PURE__*/ defineResidualLoss<PseudoHuberOptions>(
     const q = r / delta;
     return Math.abs(q) > FAR ? delta * Math.sign(r) : r / Math.sqrt(1 + q * q);
   },
+  kernel: ({ delta }) => float32Parameters({ delta }),
 });

@@ -3,6 +3,7 @@ import { LosswrightError } from "../../errors/index.js";
 import { formatShape } from "../../tensor/index.js";
 import type { BatchView } from "../definition.js";
 import { defineElementLoss } from "./element.js";
+import { elementKernel } from "./residual.js";
 
 /** Options of {@link quantile}. */
 export interface QuantileOptions {
@@ -60,6 +61,8 @@ export const quantile = /*#__PURE__*/ defineElementLoss<QuantileOptions>({
       slope: (prediction, target, unit) => -side(target - prediction, quantileOf(unit)),
     };
   },
+  kernel: ({ options: { quantiles } }) =>
+    elementKernel("quantile", typeof quantiles === "number" ? [quantiles] : "quantiles differ along the last axis"),
 });
 
 /** A list of numbers in [0, 1]; unlike lists that may be left out, never null. */

@@ -1,4 +1,5 @@
 import { numberOption } from "../../contract/index.js";
+import { float32Parameters } from "../pointwise-kernel.js";
 import { defineResidualLoss } from "./residual.js";
 
 /** Options of {@link smoothL1}. */
@@ -33,4 +34,5 @@ export const smoothL1 = /*#__PURE__*/ defineResidualLoss<SmoothL1Options>({
   describe: ({ beta }) => `smooth L1 loss of each element with beta ${beta}`,
   loss: (r, { beta }) => (Math.abs(r) < beta ? (r * r) / (2 * beta) : Math.abs(r) - beta / 2),
   slope: (r, { beta }) => (Math.abs(r) < beta ? r / beta : Math.sign(r)),
+  kernel: ({ beta }) => float32Parameters({ beta }),
 });

@@ -27,4 +27,5 @@ export const squaredError = /*#__PURE__*/ defineResidualLoss<Record<never, never
   describe: () => "squared error of each element",
   loss: (r) => r * r,
   slope: (r) => 2 * r,
+  kernel: () => [],
 });

@@ -1,4 +1,5 @@
 import { numberOption } from "../../contract/index.js";
+import { float32Parameters } from "../pointwise-kernel.js";
 import { defineResidualLoss } from "./residual.js";
 
 /** Options of {@link tukey}. */
@@ -45,4 +46,5 @@ export const tukey = /*#__PURE__*/ defineResidualLoss<TukeyOptions>({
     const rest = (1 - q) * (1 + q);
     return r * rest * rest;
   },
+  kernel: ({ cutoff }) => float32Parameters({ cutoff }),
 });

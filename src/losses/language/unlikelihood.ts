@@ -4,9 +4,9 @@ import {
   type CategoricalBatch,
   categoricalFields,
   describeLabels,
+  ignoredLabels,
   type LabelOptions,
   labelOptions,
-  notIgnored,
 } from "../categorical/labels.js";
 import { defineLoss } from "../define-loss.js";
 import { SoftmaxRow } from "../softmax-row.js";
@@ -55,7 +55,7 @@ export const unlikelihood = /*#__PURE__*/ defineLoss<UnlikelihoodOptions, Catego
   oneOf: [["labels", "targets"]],
   alignment: alignmentOf,
   describe: (options) => `unlikelihood −log(1 − p) of the unwanted tokens of ${describeLabels(options)}`,
-  units: (batch) => ({ present: notIgnored(batch) }),
+  units: (batch) => ignoredLabels(batch),
   open(batch, { rows, own }) {
     const classes = batch.sizes.K!;
     const logits = rows.logits!;

@@ -2,6 +2,7 @@ import { choiceOption, flagOption, numberOption } from "../../contract/index.js"
 import { LosswrightError } from "../../errors/index.js";
 import { defineLoss } from "../define-loss.js";
 import type { BatchView, Workspace } from "../definition.js";
+import { pointwiseKernel } from "../pointwise-kernel.js";
 import { type DpoKindOptions, type DpoKindSpec, dpoKinds, type PairRatios } from "./dpo-kinds.js";
 import { type Score, type SequenceScores, scoreInWords, scoreOption, sequenceField } from "./fields.js";
 import type { PolicyPairBatch } from "./policy-pair.js";
@@ -134,6 +135,18 @@ export const dpo = /*#__PURE__*/ defineLoss<DpoOptions, DpoBatch, "policyChosen"
         policyRejected![pairs.rejectedOwner(unit)]! += factor * math.rejectedSlope(ratios);
       },
     };
+  },
+  kernel({ options: { kind, beta, labelSmoothing, referenceFree } }) {
+    const place = ["sigmoid", "hinge", "ipo"].indexOf(kind);
+    if (place < 0) return `no kernel computes the kind ${kind}`;
+    const reference = referenceFree ? [] : ["referenceChosen", "referenceRejected"];
+    return pointwiseKernel({
+      kernel: "dpo",
+      inputs: ["policyChosen", "policyRejected", ...reference],
+      outputs: ["policyChosen", "policyRejected"],
+      parameters: [labelSmoothing, beta, place],
+      nanoseconds: 20,
+    });
   },
 });
 

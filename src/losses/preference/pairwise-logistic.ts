@@ -2,6 +2,7 @@ import { numberOption } from "../../contract/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
 import type { FieldSpec, UnitFields } from "../definition.js";
+import { pointwiseKernel } from "../pointwise-kernel.js";
 import { logisticLoss, logisticSlope } from "./logistic.js";
 
 /** Options of {@link pairwiseLogistic}. */
@@ -113,4 +114,12 @@ export const pairwiseLogistic = /*#__PURE__*/ defineLoss<
       },
     };
   },
+  kernel: ({ options: { labelSmoothing, centerCoefficient } }) =>
+    pointwiseKernel({
+      kernel: "pairwiseLogistic",
+      inputs: ["chosen", "rejected", "margin"],
+      outputs: ["chosen", "rejected"],
+      parameters: [labelSmoothing, centerCoefficient],
+      nanoseconds: 20,
+    }),
 });

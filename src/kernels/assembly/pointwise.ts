@@ -1,0 +1,599 @@
+export { drain } from "./sum";
+// Losses of single elements: residuals, logits against probabilities, pairs of scores.
+//
+// Vector losses are float32 throughout, four elements at once, in blocks of 256 whose terms are summed exactly; scalar
+// ones are float64. An element whose loss is not finite, or whose target lies outside its domain, is left to the
+// reference: its byte in ODD is set, and nothing of it is summed.
+import {
+  FACTORS,
+  factorOf,
+  input,
+  LOSSES,
+  ODD,
+  output,
+  parameter,
+  table,
+  WEIGHTS,
+  WIDTH,
+  word,
+} from "./operands";
+import { addExact, BLOCK } from "./sum";
+import { addTerms, markOdd } from "./terms";
+import { expOfNegative, log1p, log1pOfUnit } from "./vector";
+
+// The scratch of a thread: accumulator, terms, slopes, a row of each input's tail, padded.
+const TERMS: usize = 640;
+const SLOPES: usize = TERMS + 1024;
+const TAILS: usize = SLOPES + 1024;
+
+// What a loss reads beside its elements, four copies each. Globals, since every thread has its own instance.
+let p1: v128 = f32x4.splat(0);
+let p2: v128 = f32x4.splat(0);
+let p3: v128 = f32x4.splat(0);
+
+abstract class VectorLoss {
+  abstract prepare(record: usize): void;
+  /** Stores the losses of four elements, and their slopes by the first input times `factor`. */
+  abstract compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void;
+}
+
+// @ts-ignore: decorator
+@inline
+function clamp(x: v128, bound: v128): v128 {
+  return f32x4.pmax(f32x4.pmin(x, bound), f32x4.neg(bound));
+}
+
+/** sign(r), 0 at 0. */
+// @ts-ignore: decorator
+@inline
+function signOf(r: v128): v128 {
+  const one = v128.or(f32x4.splat(1), v128.and(r, i32x4.splat(0x80000000)));
+  return v128.and(one, f32x4.ne(r, f32x4.splat(0)));
+}
+
+class SquaredError extends VectorLoss {
+  // @ts-ignore: decorator
+  @inline
+  prepare(record: usize): void {}
+  // @ts-ignore: decorator
+  @inline
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+    const r = f32x4.sub(b, a);
+    v128.store(terms, f32x4.mul(r, r));
+    v128.store(slopes, f32x4.mul(f32x4.mul(r, f32x4.splat(-2)), factor));
+  }
+}
+
+class AbsoluteError extends VectorLoss {
+  // @ts-ignore: decorator
+  @inline
+  prepare(record: usize): void {}
+  // @ts-ignore: decorator
+  @inline
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+    const r = f32x4.sub(b, a);
+    v128.store(terms, f32x4.abs(r));
+    v128.store(slopes, f32x4.mul(f32x4.neg(signOf(r)), factor));
+  }
+}
+
+/** c (|r| − c/2) with c = min(|r|, δ) is both branches at once. */
+class Huber extends VectorLoss {
+  // @ts-ignore: decorator
+  @inline
+  prepare(record: usize): void {
+    p1 = f32x4.splat(parameter(record, 1) as f32);
+  }
+  // @ts-ignore: decorator
+  @inline
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+    const r = f32x4.sub(b, a);
+    const size = f32x4.abs(r);
+    const short = f32x4.pmin(size, p1);
+    v128.store(terms, f32x4.mul(short, f32x4.sub(size, f32x4.mul(short, f32x4.splat(0.5)))));
+    v128.store(slopes, f32x4.mul(f32x4.neg(clamp(r, p1)), factor));
+  }
+}
+
+class SmoothL1 extends VectorLoss {
+  // @ts-ignore: decorator
+  @inline
+  prepare(record: usize): void {
+    p1 = f32x4.splat(parameter(record, 1) as f32);
+  }
+  // @ts-ignore: decorator
+  @inline
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+    const r = f32x4.sub(b, a);
+    const size = f32x4.abs(r);
+    const short = f32x4.pmin(size, p1);
+    const loss = f32x4.mul(short, f32x4.sub(size, f32x4.mul(short, f32x4.splat(0.5))));
+    v128.store(terms, f32x4.div(loss, p1));
+    v128.store(slopes, f32x4.mul(f32x4.neg(f32x4.div(clamp(r, p1), p1)), factor));
+  }
+}
+
+/** r²/(1 + √(1 + q²)): nothing cancels. */
+class PseudoHuber extends VectorLoss {
+  // @ts-ignore: decorator
+  @inline
+  prepare(record: usize): void {
+    p1 = f32x4.splat(parameter(record, 1) as f32);
+  }
+  // @ts-ignore: decorator
+  @inline
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+    const r = f32x4.sub(b, a);
+    const q = f32x4.div(r, p1);
+    const root = f32x4.sqrt(f32x4.add(f32x4.splat(1), f32x4.mul(q, q)));
+    v128.store(terms, f32x4.mul(r, f32x4.div(r, f32x4.add(f32x4.splat(1), root))));
+    v128.store(slopes, f32x4.mul(f32x4.neg(f32x4.div(r, root)), factor));
+  }
+}
+
+class Quantile extends VectorLoss {
+  // @ts-ignore: decorator
+  @inline
+  prepare(record: usize): void {
+    p1 = f32x4.splat(parameter(record, 1) as f32);
+    p2 = f32x4.splat((parameter(record, 1) - 1) as f32);
+  }
+  // @ts-ignore: decorator
+  @inline
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+    const r = f32x4.sub(b, a);
+    const zero = f32x4.splat(0);
+    const side = v128.and(v128.bitselect(p1, p2, f32x4.gt(r, zero)), f32x4.ne(r, zero));
+    v128.store(terms, f32x4.mul(side, r));
+    v128.store(slopes, f32x4.mul(f32x4.neg(side), factor));
+  }
+}
+
+class Expectile extends VectorLoss {
+  // @ts-ignore: decorator
+  @inline
+  prepare(record: usize): void {
+    p1 = f32x4.splat(parameter(record, 1) as f32);
+    p2 = f32x4.splat((1 - parameter(record, 1)) as f32);
+  }
+  // @ts-ignore: decorator
+  @inline
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+    const r = f32x4.sub(b, a);
+    const pull = f32x4.mul(v128.bitselect(p2, p1, f32x4.lt(r, f32x4.splat(0))), r);
+    v128.store(terms, f32x4.mul(pull, r));
+    v128.store(slopes, f32x4.mul(f32x4.mul(f32x4.splat(-2), pull), factor));
+  }
+}
+
+class Cauchy extends VectorLoss {
+  // @ts-ignore: decorator
+  @inline
+  prepare(record: usize): void {
+    p1 = f32x4.splat(parameter(record, 1) as f32);
+    p2 = f32x4.splat((parameter(record, 1) * parameter(record, 1)) as f32);
+  }
+  // @ts-ignore: decorator
+  @inline
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+    const r = f32x4.sub(b, a);
+    const q = f32x4.div(r, p1);
+    const half = f32x4.mul(f32x4.mul(q, q), f32x4.splat(0.5));
+    v128.store(terms, f32x4.mul(p2, log1p(half)));
+    v128.store(slopes, f32x4.mul(f32x4.neg(f32x4.div(r, f32x4.add(f32x4.splat(1), half))), factor));
+  }
+}
+
+class Tukey extends VectorLoss {
+  // @ts-ignore: decorator
+  @inline
+  prepare(record: usize): void {
+    const cutoff = parameter(record, 1);
+    p1 = f32x4.splat(cutoff as f32);
+    p2 = f32x4.splat(((cutoff * cutoff) / 6) as f32);
+  }
+  // @ts-ignore: decorator
+  @inline
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+    const r = f32x4.sub(b, a);
+    const isFar = f32x4.gt(f32x4.abs(r), p1);
+    const q = f32x4.div(r, p1);
+    const x = f32x4.mul(q, q);
+    const three = f32x4.splat(3);
+    const near = f32x4.mul(
+      f32x4.mul(f32x4.mul(r, r), f32x4.sub(three, f32x4.mul(x, f32x4.sub(three, x)))),
+      f32x4.splat(1 / 6.0),
+    );
+    v128.store(terms, v128.bitselect(p2, near, isFar));
+    const rest = f32x4.mul(f32x4.sub(f32x4.splat(1), q), f32x4.add(f32x4.splat(1), q));
+    const slope = f32x4.neg(f32x4.mul(r, f32x4.mul(rest, rest)));
+    v128.store(slopes, f32x4.mul(v128.andnot(slope, isFar), factor));
+  }
+}
+
+/** All ones, a NaN, where a target is no probability. */
+// @ts-ignore: decorator
+@inline
+function outsideUnit(y: v128): v128 {
+  return v128.not(v128.and(f32x4.ge(y, f32x4.splat(0)), f32x4.le(y, f32x4.splat(1))));
+}
+
+/** a log(1 + e^−z) + b log(1 + e^z) with a = c y and b = 1 − y. */
+class BinaryCrossEntropy extends VectorLoss {
+  // @ts-ignore: decorator
+  @inline
+  prepare(record: usize): void {
+    p1 = f32x4.splat((1 - parameter(record, 2)) as f32);
+    p2 = f32x4.splat((parameter(record, 2) / 2) as f32);
+  }
+  // @ts-ignore: decorator
+  @inline
+  compute(terms: usize, slopes: usize, z: v128, target: v128, c: v128, factor: v128): void {
+    const zero = f32x4.splat(0);
+    const one = f32x4.splat(1);
+    const y = f32x4.add(f32x4.mul(target, p1), p2);
+    const positive = f32x4.mul(c, y);
+    const negative = f32x4.sub(one, y);
+    const e = expOfNegative(f32x4.neg(f32x4.abs(z)));
+    const tail = log1pOfUnit(e);
+    const ofOne = f32x4.mul(positive, f32x4.add(f32x4.pmax(f32x4.neg(z), zero), tail));
+    const ofZero = f32x4.mul(negative, f32x4.add(f32x4.pmax(z, zero), tail));
+    v128.store(terms, v128.or(f32x4.add(ofOne, ofZero), outsideUnit(target)));
+    const q = f32x4.div(one, f32x4.add(one, e));
+    const small = f32x4.mul(e, q);
+    const isPositive = f32x4.ge(z, zero);
+    const up = v128.bitselect(q, small, isPositive);
+    const down = v128.bitselect(small, q, isPositive);
+    v128.store(slopes, f32x4.mul(f32x4.sub(f32x4.mul(negative, up), f32x4.mul(positive, down)), factor));
+  }
+}
+
+/** gamma is 0, 1, 2 or 3 in p3, as bits of a choice; see {@link power}. */
+class BinaryFocal extends VectorLoss {
+  // @ts-ignore: decorator
+  @inline
+  prepare(record: usize): void {
+    p1 = f32x4.splat(parameter(record, 1) as f32);
+    p2 = f32x4.splat(parameter(record, 2) as f32);
+    p3 = f32x4.splat(parameter(record, 3) as f32);
+  }
+  // @ts-ignore: decorator
+  @inline
+  compute(terms: usize, slopes: usize, z: v128, y: v128, c: v128, factor: v128): void {
+    const zero = f32x4.splat(0);
+    const one = f32x4.splat(1);
+    const other = f32x4.sub(one, y);
+    const e = expOfNegative(f32x4.neg(f32x4.abs(z)));
+    const tail = log1pOfUnit(e);
+    const q = f32x4.div(one, f32x4.add(one, e));
+    const small = f32x4.mul(e, q);
+    const isPositive = f32x4.ge(z, zero);
+    const up = v128.bitselect(q, small, isPositive);
+    const down = v128.bitselect(small, q, isPositive);
+    const likelihood = f32x4.add(
+      f32x4.mul(y, f32x4.add(f32x4.pmax(f32x4.neg(z), zero), tail)),
+      f32x4.mul(other, f32x4.add(f32x4.pmax(z, zero), tail)),
+    );
+    const mass = f32x4.add(f32x4.mul(up, other), f32x4.mul(down, y));
+    const scale = f32x4.add(f32x4.mul(p1, y), f32x4.mul(p2, other));
+    // m^γ for γ = 1 and γ = 2; p3 is γ.
+    const isSquare = f32x4.gt(p3, f32x4.splat(1.5));
+    const lower = v128.bitselect(mass, one, isSquare);
+    const modulation = f32x4.mul(lower, mass);
+    const scaled = f32x4.mul(scale, modulation);
+    v128.store(terms, v128.or(f32x4.mul(scaled, likelihood), outsideUnit(y)));
+    // m^γ γ (dm/dz) ℓ / m with the division done in the power.
+    const turn = f32x4.mul(f32x4.mul(up, down), f32x4.sub(other, y));
+    const through = f32x4.mul(f32x4.mul(p3, lower), f32x4.mul(turn, likelihood));
+    const straight = f32x4.mul(modulation, f32x4.sub(f32x4.mul(other, up), f32x4.mul(y, down)));
+    v128.store(slopes, f32x4.mul(f32x4.mul(scale, f32x4.add(straight, through)), factor));
+  }
+}
+
+/** Rows of the third input that vary along the last axis: its entry of an element, or 1. */
+// @ts-ignore: decorator
+@inline
+function perEntry(entries: usize, count: usize, element: usize): v128 {
+  if (count == 1) return v128.load32_splat(entries);
+  let v = f32x4.splat(load<f32>(entries + ((element % count) << 2)));
+  v = f32x4.replace_lane(v, 1, load<f32>(entries + (((element + 1) % count) << 2)));
+  v = f32x4.replace_lane(v, 2, load<f32>(entries + (((element + 2) % count) << 2)));
+  return f32x4.replace_lane(v, 3, load<f32>(entries + (((element + 3) % count) << 2)));
+}
+
+function walkVector<T extends VectorLoss>(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  const loss = changetype<T>(0);
+  loss.prepare(record);
+  const a = input(record, 0);
+  const b = input(record, 1);
+  const entries = table(record, 0);
+  const entryCount = word(record, WIDTH);
+  const first = word(record, 4);
+  const out = output(record, 0);
+  const losses = word(record, LOSSES);
+  const weights = word(record, WEIGHTS);
+  const factors = word(record, FACTORS);
+  const odd = word(record, ODD);
+  const terms = scratch + TERMS;
+  const isUniform = weights == 0 && factors == 0;
+  const factor = f32x4.splat(isUniform ? (parameter(record, 0) as f32) : 1);
+  let found = 0;
+  for (let start = from; start < to; start += BLOCK) {
+    const count = min(to - start, BLOCK as usize) as i32;
+    const whole = count & ~3;
+    const slopes = out != 0 && isUniform ? out + (start << 2) : scratch + SLOPES;
+    const left = a + (start << 2);
+    const right = b + (start << 2);
+    if (entryCount == 1) {
+      const c = v128.load32_splat(entries);
+      for (let at: usize = 0, end = (whole as usize) << 2; at < end; at += 16) {
+        loss.compute(terms + at, slopes + at, v128.load(left + at), v128.load(right + at), c, factor);
+      }
+    } else {
+      for (let at: usize = 0, end = (whole as usize) << 2; at < end; at += 16) {
+        const c = perEntry(entries, entryCount, first + start + (at >> 2));
+        loss.compute(terms + at, slopes + at, v128.load(left + at), v128.load(right + at), c, factor);
+      }
+    }
+    if (whole < count) {
+      // The last one to three elements, in a vector of their own with zeros beside them.
+      const rest = ((count - whole) as usize) << 2;
+      const at = (whole as usize) << 2;
+      const tails = scratch + TAILS;
+      memory.fill(tails, 0, 48);
+      memory.copy(tails, left + at, rest);
+      memory.copy(tails + 16, right + at, rest);
+      const c = perEntry(entries, entryCount, first + start + whole);
+      loss.compute(terms + at, tails + 32, v128.load(tails), v128.load(tails, 16), c, factor);
+      memory.fill(terms + at + rest, 0, 16 - rest);
+      memory.copy(slopes + at, tails + 32, rest);
+    }
+    if (!isUniform) {
+      for (let i: usize = 0; i < (count as usize); i++) {
+        const row = start + i;
+        const weight = weights == 0 ? 1.0 : load<f64>(weights + (row << 3));
+        if (weight == 0) store<f32>(terms + (i << 2), 0);
+        if (out != 0) {
+          const f = weight == 0 ? 0.0 : factorOf(record, factors, row);
+          // A factor of 0 leaves no trace, not even of a NaN.
+          store<f32>(out + (row << 2), f == 0 ? 0 : ((load<f32>(slopes + (i << 2)) as f64) * f) as f32);
+        }
+      }
+    }
+    if (losses != 0) {
+      for (let i: usize = 0; i < (count as usize); i++) {
+        store<f64>(losses + ((start + i) << 3), load<f32>(terms + (i << 2)) as f64);
+      }
+    }
+    found = addTerms(scratch, terms, weights, odd, from, to, start, count, found);
+  }
+  return found;
+}
+
+export function squaredError(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkVector<SquaredError>(record, from, to, scratch);
+}
+export function absoluteError(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkVector<AbsoluteError>(record, from, to, scratch);
+}
+export function huber(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkVector<Huber>(record, from, to, scratch);
+}
+export function smoothL1(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkVector<SmoothL1>(record, from, to, scratch);
+}
+export function pseudoHuber(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkVector<PseudoHuber>(record, from, to, scratch);
+}
+export function quantile(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkVector<Quantile>(record, from, to, scratch);
+}
+export function expectile(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkVector<Expectile>(record, from, to, scratch);
+}
+export function cauchy(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkVector<Cauchy>(record, from, to, scratch);
+}
+export function tukey(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkVector<Tukey>(record, from, to, scratch);
+}
+export function binaryCrossEntropy(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkVector<BinaryCrossEntropy>(record, from, to, scratch);
+}
+export function binaryFocal(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkVector<BinaryFocal>(record, from, to, scratch);
+}
+
+// Scalar losses: float64, one element at a time.
+
+let lossOf: f64 = 0;
+let slopeOf: f64 = 0;
+let otherSlopeOf: f64 = 0;
+
+abstract class ScalarLoss {
+  /** Leaves the loss and its slopes by the first two inputs in `lossOf`, `slopeOf`, `otherSlopeOf`. */
+  abstract compute(record: usize, row: usize): void;
+}
+
+// @ts-ignore: decorator
+@inline
+function entry(record: usize, i: i32, row: usize): f64 {
+  return load<f32>(input(record, i) + (row << 2)) as f64;
+}
+
+/** log(1 + e^x) as max(x, 0) + log1p(e^−|x|). */
+// @ts-ignore: decorator
+@inline
+function log1pExp(x: f64): f64 {
+  return max(x, 0.0) + NativeMath.log1p(NativeMath.exp(-abs(x)));
+}
+
+// @ts-ignore: decorator
+@inline
+function sigmoid(x: f64): f64 {
+  const e = NativeMath.exp(-abs(x));
+  return x >= 0 ? 1 / (1 + e) : e / (1 + e);
+}
+
+class LogCosh extends ScalarLoss {
+  // @ts-ignore: decorator
+  @inline
+  compute(record: usize, row: usize): void {
+    const r = entry(record, 1, row) - entry(record, 0, row);
+    const size = abs(r);
+    if (size < 1) {
+      const e = NativeMath.expm1(-size);
+      lossOf = NativeMath.log1p((e * e) / (2 * (1 + e)));
+    } else lossOf = size + (NativeMath.log1p(NativeMath.exp(-2 * size)) - NativeMath.LN2);
+    slopeOf = -NativeMath.tanh(r);
+  }
+}
+
+/** Barron's loss for finite alpha but 0 and 2: b (ℓ/2) expm1(z)/z with ℓ = log(1 + q²/b), z = αℓ/2. */
+class Barron extends ScalarLoss {
+  // @ts-ignore: decorator
+  @inline
+  compute(record: usize, row: usize): void {
+    const alpha = parameter(record, 1);
+    const scale = parameter(record, 2);
+    const r = entry(record, 1, row) - entry(record, 0, row);
+    const q = abs(r) / scale;
+    const b = abs(alpha - 2);
+    const x = (q * q) / b;
+    const half = NativeMath.log1p(x) / 2;
+    const z = alpha * half;
+    lossOf = b * half * (z == 0 ? 1.0 : NativeMath.expm1(z) / z);
+    const slope = q * NativeMath.exp((alpha / 2 - 1) * 2 * half);
+    slopeOf = r == 0 ? 0 : r > 0 ? -slope / scale : slope / scale;
+  }
+}
+
+class BinaryFocalOfAnyPower extends ScalarLoss {
+  // @ts-ignore: decorator
+  @inline
+  compute(record: usize, row: usize): void {
+    const z = entry(record, 0, row);
+    const y = entry(record, 1, row);
+    if (!(y >= 0 && y <= 1)) {
+      lossOf = NaN;
+      return;
+    }
+    const gamma = parameter(record, 3);
+    const up = sigmoid(z);
+    const down = sigmoid(-z);
+    const mass = up * (1 - y) + down * y;
+    const scale = parameter(record, 1) * y + parameter(record, 2) * (1 - y);
+    const likelihood = (y == 0 ? 0 : y * log1pExp(-z)) + (y == 1 ? 0 : (1 - y) * log1pExp(z));
+    const factor = scale * (gamma == 0 ? 1 : mass == 0 ? 0 : NativeMath.pow(mass, gamma));
+    lossOf = factor * likelihood;
+    const turn = up * down * (1 - 2 * y);
+    const through = turn == 0 ? 0 : (gamma * turn * likelihood) / mass;
+    slopeOf = factor * ((1 - y) * up - y * down + through);
+  }
+}
+
+/** (1 − ε)(−log σ(z)) + ε(−log σ(−z)), and its derivative by z. */
+// @ts-ignore: decorator
+@inline
+function logistic(z: f64, smoothing: f64): void {
+  const e = NativeMath.exp(-abs(z));
+  const tail = NativeMath.log1p(e);
+  const ofRight = max(-z, 0.0) + tail;
+  const ofWrong = max(z, 0.0) + tail;
+  const up = z >= 0 ? 1 / (1 + e) : e / (1 + e);
+  const down = z >= 0 ? e / (1 + e) : 1 / (1 + e);
+  lossOf = smoothing == 0 ? ofRight : (1 - smoothing) * ofRight + smoothing * ofWrong;
+  slopeOf = smoothing == 0 ? -down : smoothing * up - (1 - smoothing) * down;
+}
+
+class PairwiseLogistic extends ScalarLoss {
+  // @ts-ignore: decorator
+  @inline
+  compute(record: usize, row: usize): void {
+    const chosen = entry(record, 0, row);
+    const rejected = entry(record, 1, row);
+    const margin = input(record, 2) == 0 ? 0.0 : entry(record, 2, row);
+    logistic(chosen - rejected - margin, parameter(record, 1));
+    const coefficient = parameter(record, 2);
+    const slope = slopeOf;
+    const sum = chosen + rejected;
+    const center = coefficient == 0 ? 0.0 : 2 * coefficient * sum;
+    if (coefficient != 0) lossOf += coefficient * sum * sum;
+    slopeOf = center + slope;
+    otherSlopeOf = center - slope;
+  }
+}
+
+/** The kinds of `dpo` that see a pair's margin alone: 0 sigmoid, 1 hinge, 2 ipo. */
+class Dpo extends ScalarLoss {
+  // @ts-ignore: decorator
+  @inline
+  compute(record: usize, row: usize): void {
+    const policy = entry(record, 0, row) - entry(record, 1, row);
+    const margin = input(record, 2) == 0 ? policy : policy - (entry(record, 2, row) - entry(record, 3, row));
+    const beta = parameter(record, 2);
+    const kind = parameter(record, 3);
+    if (kind == 0) {
+      logistic(beta * margin, parameter(record, 1));
+      slopeOf = beta * slopeOf;
+    } else if (kind == 1) {
+      lossOf = margin != margin ? NaN : max(0.0, 1 - beta * margin);
+      slopeOf = beta * margin < 1 ? -beta : 0;
+    } else {
+      const gap = margin - 1 / (2 * beta);
+      lossOf = gap * gap;
+      slopeOf = 2 * gap;
+    }
+    otherSlopeOf = -slopeOf;
+  }
+}
+
+function walkScalar<T extends ScalarLoss>(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  const loss = changetype<T>(0);
+  const out = output(record, 0);
+  const other = output(record, 1);
+  const losses = word(record, LOSSES);
+  const weights = word(record, WEIGHTS);
+  const factors = word(record, FACTORS);
+  const odd = word(record, ODD);
+  let found = 0;
+  for (let row = from; row < to; row++) {
+    const weight = weights == 0 ? 1.0 : load<f64>(weights + (row << 3));
+    const factor = weight == 0 ? 0.0 : factorOf(record, factors, row);
+    let slope: f64 = 0;
+    let otherSlope: f64 = 0;
+    let value: f64 = 0;
+    if (weight != 0) {
+      loss.compute(record, row);
+      if (abs(lossOf) < Infinity) {
+        value = lossOf;
+        addExact(scratch, weight * value);
+        // A factor of 0 leaves no trace.
+        if (factor != 0) {
+          slope = slopeOf * factor;
+          otherSlope = otherSlopeOf * factor;
+        }
+      } else found = markOdd(odd, from, to, row, found);
+    }
+    if (losses != 0) store<f64>(losses + (row << 3), value);
+    if (out != 0) store<f32>(out + (row << 2), slope as f32);
+    if (other != 0) store<f32>(other + (row << 2), otherSlope as f32);
+  }
+  return found;
+}
+
+export function logCosh(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkScalar<LogCosh>(record, from, to, scratch);
+}
+export function barron(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkScalar<Barron>(record, from, to, scratch);
+}
+export function binaryFocalOfAnyPower(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkScalar<BinaryFocalOfAnyPower>(record, from, to, scratch);
+}
+export function pairwiseLogistic(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkScalar<PairwiseLogistic>(record, from, to, scratch);
+}
+export function dpo(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  return walkScalar<Dpo>(record, from, to, scratch);
+}

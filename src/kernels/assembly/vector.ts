@@ -1,0 +1,206 @@
+// Elementary functions of four float32 numbers at once. Without fused multiply-add, so that every machine rounds alike.
+//
+// Constants are loaded from memory: older engines put literals of vectors together anew at each use, and run out of
+// registers where loops keep them.
+
+/** Four copies of one number, aligned for a vector load. */
+const C: usize = memory.data<f32>(
+  [
+    // 0: −87.33654, the logarithm of the smallest normal float32
+    -87.33654, -87.33654, -87.33654, -87.33654,
+    // 16: 1 / ln 2
+    1.4426950408889634, 1.4426950408889634, 1.4426950408889634, 1.4426950408889634,
+    // 32: 1.5 · 2^23, which rounds to whole numbers when added and leaves them in the low bits
+    12582912.0, 12582912.0, 12582912.0, 12582912.0,
+    // 48: ln 2 in two parts; the first has zeros enough that whole numbers times it are exact (Cody and Waite 1980)
+    0.693359375, 0.693359375, 0.693359375, 0.693359375,
+    // 64
+    -2.12194440e-4, -2.12194440e-4, -2.12194440e-4, -2.12194440e-4,
+    // 80: (e^r − 1 − r) / r², minimax of degree 4 over |r| ≤ ln 2 / 2, within 3.2e-9
+    0.0013814171543344855, 0.0013814171543344855, 0.0013814171543344855, 0.0013814171543344855,
+    // 96
+    0.008368922397494316, 0.008368922397494316, 0.008368922397494316, 0.008368922397494316,
+    // 112
+    0.04166840761899948, 0.04166840761899948, 0.04166840761899948, 0.04166840761899948,
+    // 128
+    0.1666651964187622, 0.1666651964187622, 0.1666651964187622, 0.1666651964187622,
+    // 144
+    0.4999999403953552, 0.4999999403953552, 0.4999999403953552, 0.4999999403953552,
+    // 160: 1
+    1.0, 1.0, 1.0, 1.0,
+    // 176: (log1p(x) / s − 2) / z for s = x / (2 + x), z = s², minimax of degree 3 over z ≤ 1/9, within 4.6e-9
+    0.28031280636787415, 0.28031280636787415, 0.28031280636787415, 0.28031280636787415,
+    // 192
+    0.2799786329269409, 0.2799786329269409, 0.2799786329269409, 0.2799786329269409,
+    // 208
+    0.4002177119255066, 0.4002177119255066, 0.4002177119255066, 0.4002177119255066,
+    // 224
+    0.6666641235351562, 0.6666641235351562, 0.6666641235351562, 0.6666641235351562,
+    // 240: 2
+    2.0, 2.0, 2.0, 2.0,
+    // 256: 88.72283, the largest number whose exponential is finite
+    88.72283, 88.72283, 88.72283, 88.72283,
+    // 272: tanh(x) − x over x³, for |x| < 0.625 (Cephes tanhf)
+    -5.70498872745e-3, -5.70498872745e-3, -5.70498872745e-3, -5.70498872745e-3,
+    // 288
+    2.06390887954e-2, 2.06390887954e-2, 2.06390887954e-2, 2.06390887954e-2,
+    // 304
+    -5.37397155531e-2, -5.37397155531e-2, -5.37397155531e-2, -5.37397155531e-2,
+    // 320
+    1.33314422036e-1, 1.33314422036e-1, 1.33314422036e-1, 1.33314422036e-1,
+    // 336
+    -3.33332819422e-1, -3.33332819422e-1, -3.33332819422e-1, -3.33332819422e-1,
+    // 352: 0.625
+    0.625, 0.625, 0.625, 0.625,
+    // 368: unused
+    0.0, 0.0, 0.0, 0.0,
+    // 384: (e^d − 1 − d) / d², minimax of degree 7 over |d| ≤ 1, within 4.3e-9
+    2.7722801405616337e-6, 2.7722801405616337e-6, 2.7722801405616337e-6, 2.7722801405616337e-6,
+    // 400
+    2.535482963139657e-5, 2.535482963139657e-5, 2.535482963139657e-5, 2.535482963139657e-5,
+    // 416
+    1.9844024791382253e-4, 1.9844024791382253e-4, 1.9844024791382253e-4, 1.9844024791382253e-4,
+    // 432
+    1.388545148074627e-3, 1.388545148074627e-3, 1.388545148074627e-3, 1.388545148074627e-3,
+    // 448
+    8.33331048488617e-3, 8.33331048488617e-3, 8.33331048488617e-3, 8.33331048488617e-3,
+    // 464
+    4.166673496365547e-2, 4.166673496365547e-2, 4.166673496365547e-2, 4.166673496365547e-2,
+    // 480
+    1.666666716337204e-1, 1.666666716337204e-1, 1.666666716337204e-1, 1.666666716337204e-1,
+    // 496
+    0.5, 0.5, 0.5, 0.5,
+  ],
+  16,
+);
+
+/** e^x for x ≤ 0, within 1 ulp; 0 below −87.34, where the result would be subnormal; NaN for NaN. */
+// @ts-ignore: decorator
+@inline
+export function expOfNegative(x: v128): v128 {
+  const lowest = v128.load(C, 0);
+  const isNormal = v128.not(f32x4.lt(x, lowest));
+  x = f32x4.pmax(x, lowest);
+  const t = f32x4.add(f32x4.mul(x, v128.load(C, 16)), v128.load(C, 32));
+  const n = f32x4.sub(t, v128.load(C, 32));
+  const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, v128.load(C, 48))), f32x4.mul(n, v128.load(C, 64)));
+  let p = f32x4.add(f32x4.mul(v128.load(C, 80), r), v128.load(C, 96));
+  p = f32x4.add(f32x4.mul(p, r), v128.load(C, 112));
+  p = f32x4.add(f32x4.mul(p, r), v128.load(C, 128));
+  p = f32x4.add(f32x4.mul(p, r), v128.load(C, 144));
+  p = f32x4.add(f32x4.mul(p, r), v128.load(C, 160));
+  p = f32x4.add(f32x4.mul(p, r), v128.load(C, 160));
+  return v128.and(i32x4.add(p, i32x4.shl(t, 23)), isNormal);
+}
+
+/** log(1 + x) for 0 ≤ x ≤ 1, relative error below 2e-7. */
+// @ts-ignore: decorator
+@inline
+export function log1pOfUnit(x: v128): v128 {
+  const s = f32x4.div(x, f32x4.add(x, v128.load(C, 240)));
+  const z = f32x4.mul(s, s);
+  let q = f32x4.add(f32x4.mul(v128.load(C, 176), z), v128.load(C, 192));
+  q = f32x4.add(f32x4.mul(q, z), v128.load(C, 208));
+  q = f32x4.add(f32x4.mul(q, z), v128.load(C, 224));
+  return f32x4.add(f32x4.mul(v128.load(C, 240), s), f32x4.mul(f32x4.mul(s, z), q));
+}
+
+/** log(1 + x) for any x ≥ 0, relative error below 3e-7; NaN and +∞ come out as something that is not finite. */
+// @ts-ignore: decorator
+@inline
+export function log1p(x: v128): v128 {
+  const one = v128.load(C, 160);
+  const isLarge = f32x4.gt(x, one);
+  const sum = f32x4.add(x, one);
+  // 1 + x = 2^e (1 + f) with f in [0, 1); up to 1, x itself is f.
+  const e = v128.and(i32x4.sub(i32x4.shr_u(sum, 23), i32x4.splat(127)), isLarge);
+  const mantissa = v128.or(v128.and(sum, i32x4.splat(0x007fffff)), one);
+  const f = v128.bitselect(f32x4.sub(mantissa, one), x, isLarge);
+  const whole = f32x4.convert_i32x4_s(e);
+  const small = f32x4.sub(log1pOfUnit(f), f32x4.mul(whole, f32x4.neg(v128.load(C, 64))));
+  const result = f32x4.add(f32x4.mul(whole, v128.load(C, 48)), small);
+  // What is not finite must not become so.
+  return f32x4.add(result, f32x4.mul(x, f32x4.splat(0)));
+}
+
+/** log x for normal x > 0: absolute error below 1e-7 near 1, relative 3e-7 elsewhere; anything for what is below. */
+// @ts-ignore: decorator
+@inline
+export function log(x: v128): v128 {
+  // x = 2^e (1 + f) with 1 + f in [√½, √2).
+  const offset = i32x4.sub(x, i32x4.splat(0x3f3504f3));
+  const e = i32x4.shr_s(offset, 23);
+  const f = f32x4.sub(i32x4.sub(x, i32x4.shl(e, 23)), v128.load(C, 160));
+  const whole = f32x4.convert_i32x4_s(e);
+  const small = f32x4.add(log1pOfUnit(f), f32x4.mul(whole, v128.load(C, 64)));
+  return f32x4.add(f32x4.mul(whole, v128.load(C, 48)), small);
+}
+
+/** (e^d − 1 − d) / d² for |d| ≤ 1, relative error below 2e-7. */
+// @ts-ignore: decorator
+@inline
+export function expRemainder(d: v128): v128 {
+  let p = f32x4.add(f32x4.mul(v128.load(C, 384), d), v128.load(C, 400));
+  p = f32x4.add(f32x4.mul(p, d), v128.load(C, 416));
+  p = f32x4.add(f32x4.mul(p, d), v128.load(C, 432));
+  p = f32x4.add(f32x4.mul(p, d), v128.load(C, 448));
+  p = f32x4.add(f32x4.mul(p, d), v128.load(C, 464));
+  p = f32x4.add(f32x4.mul(p, d), v128.load(C, 480));
+  return f32x4.add(f32x4.mul(p, d), v128.load(C, 496));
+}
+
+/** tanh x, relative error below 3e-7, ±1 far out. */
+// @ts-ignore: decorator
+@inline
+export function tanh(x: v128): v128 {
+  const size = f32x4.abs(x);
+  const z = f32x4.mul(x, x);
+  let p = f32x4.add(f32x4.mul(v128.load(C, 272), z), v128.load(C, 288));
+  p = f32x4.add(f32x4.mul(p, z), v128.load(C, 304));
+  p = f32x4.add(f32x4.mul(p, z), v128.load(C, 320));
+  p = f32x4.add(f32x4.mul(p, z), v128.load(C, 336));
+  const near = f32x4.add(x, f32x4.mul(f32x4.mul(p, z), x));
+  const one = v128.load(C, 160);
+  const u = expOfNegative(f32x4.mul(f32x4.splat(-2), size));
+  const far = f32x4.div(f32x4.sub(one, u), f32x4.add(one, u));
+  const signed = v128.or(far, v128.and(x, i32x4.splat(0x80000000)));
+  return v128.bitselect(near, signed, f32x4.lt(size, v128.load(C, 352)));
+}
+
+/** 1 − tanh² x as 4u/(1 + u)² with u = e^(−2|x|): the difference would cancel where tanh is near 1. */
+// @ts-ignore: decorator
+@inline
+export function tanhSlope(x: v128): v128 {
+  const u = expOfNegative(f32x4.mul(f32x4.splat(-2), f32x4.abs(x)));
+  const sum = f32x4.add(v128.load(C, 160), u);
+  return f32x4.div(f32x4.mul(f32x4.splat(4), u), f32x4.mul(sum, sum));
+}
+
+/** The largest of four numbers; NaN is passed over unless it comes first. */
+// @ts-ignore: decorator
+@inline
+export function largest(v: v128): f32 {
+  const pair = f32x4.pmax(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1));
+  const one = f32x4.pmax(pair, v128.shuffle<f32>(pair, pair, 1, 0, 3, 2));
+  return f32x4.extract_lane(one, 0);
+}
+
+/** The lower two of four numbers as float64, and the upper two. */
+// @ts-ignore: decorator
+@inline
+export function lower(v: v128): v128 {
+  return f64x2.promote_low_f32x4(v);
+}
+
+// @ts-ignore: decorator
+@inline
+export function upper(v: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 2, 3));
+}
+
+/** The sum of both halves. */
+// @ts-ignore: decorator
+@inline
+export function total(v: v128): f64 {
+  return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
+}
