@@ -15,6 +15,8 @@ export class Heap {
   private readonly free: { start: number; size: number }[] = [];
   private readonly sizes = new Map<number, number>();
   private end: number;
+  /** How often the memory grew; each time it has another buffer. */
+  growths = 0;
 
   constructor(
     private readonly memory: WebAssembly.Memory,
@@ -75,6 +77,7 @@ export class Heap {
     try {
       if (end > LARGEST) throw new RangeError("32-bit addresses reach no further");
       this.memory.grow(Math.ceil(missing / PAGE));
+      this.growths++;
     } catch (error) {
       const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
       throw new LosswrightError({

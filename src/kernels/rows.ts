@@ -104,6 +104,10 @@ export function runRows(session: Session, call: RowCall, sink: RowSink): void {
 
 const noRows: readonly number[] = [];
 
+// Made once: names put together in every call would be looked up letter by letter.
+const stagedNames = Array.from({ length: 16 }, (_, i) => `staged ${i}`);
+const tableNames = Array.from({ length: 4 }, (_, i) => `table ${i}`);
+
 /** An array that goes through the kernels' memory: where its rows lie there. */
 interface Move {
   readonly data: Float32Array | Float64Array | Int32Array;
@@ -153,7 +157,7 @@ function planOf(session: Session, call: RowCall, threads: number): Plan {
   const wave = moves.length ? rowsPerChunk * CHUNKS_OF_WAVE * threads : MOST_ROWS;
   const rowsPerWave = Math.min(wave, call.rows);
   for (const [i, move] of moves.entries()) {
-    move.at = session.buffer(`staged ${i}`, rowsPerWave * bytesOf(move));
+    move.at = session.buffer(stagedNames[i]!, rowsPerWave * bytesOf(move));
     words.push([move.word, move.at]);
   }
   const odd = session.buffer("odd", rowsPerWave);
@@ -178,7 +182,7 @@ function sharesBytes(a: Float32Array, b: Float32Array): boolean {
 function writeRecord(session: Session, call: RowCall, plan: Plan, record: number): void {
   const tables = (call.tables ?? []).map((table, i) => {
     if (!table) return 0;
-    const at = session.buffer(`table ${i}`, table.byteLength);
+    const at = session.buffer(tableNames[i]!, table.byteLength);
     viewLike(session.views, table).set(table, at / 4);
     return at;
   });

@@ -30,10 +30,11 @@ export class Session {
   readonly heap: Heap;
   private readonly modules = new Map<string, Loaded>();
   private readonly places = new Map<string, number>();
-  private readonly buffers = new Map<string, { at: number; size: number }>();
+  private readonly buffers = new Map<string, { readonly at: number; readonly size: number }>();
   private readonly known = new WeakSet<object>();
   private pool: { readonly pool: Pool; readonly control: number } | undefined;
   private whole: Views;
+  private growths = 0;
 
   constructor() {
     this.memory = new WebAssembly.Memory({ initial: HEAP_START / PAGE, maximum: LARGEST / PAGE, shared: true });
@@ -44,7 +45,8 @@ export class Session {
 
   /** Views of the whole memory, made anew when it grew. */
   get views(): Views {
-    if (this.whole.bytes.buffer !== this.memory.buffer) {
+    if (this.growths !== this.heap.growths) {
+      this.growths = this.heap.growths;
       this.whole = viewsOf(this.memory.buffer);
       this.known.add(this.memory.buffer);
     }
@@ -53,7 +55,7 @@ export class Session {
 
   /** The address of an array in this memory, or undefined for one that lies elsewhere. */
   addressOf(array: ArrayBufferView): number | undefined {
-    return array.buffer === this.memory.buffer || this.known.has(array.buffer) ? array.byteOffset : undefined;
+    return this.known.has(array.buffer) ? array.byteOffset : undefined;
   }
 
   /** The module, compiled once. @throws `engine` for one that does not compile here */

@@ -28,6 +28,7 @@ export const commonFields = {
 } as const satisfies Record<string, { meaning: string; roles: readonly Role[] }>;
 
 export type CommonName = keyof typeof commonFields;
+const commonNames = /*#__PURE__*/ Object.keys(commonFields) as readonly CommonName[];
 
 /** Where the rows of one field lie: row u starts at a base that follows from u; runs of entries lie a stride apart. */
 export interface RowLayout {
@@ -155,22 +156,21 @@ export function bindBatch<Options extends object>(
       expected: `a batch of fields: ${Object.keys(definition.fields).join(", ")}`,
     });
   }
-  const names = new Set([...Object.keys(definition.fields), ...Object.keys(commonFields)]);
-  rejectUnknown(where, "field", given, [...names], (name) => nameByForeignName(name, [...names]));
+  const { names, ordered } = namesOf(definition.fields);
+  rejectUnknown(where, "field", given, names, (name) => nameByForeignName(name, names));
   checkPresence(definition, options, given);
   const binder = new ShapeBinder(where, definition.alignment?.(options).classAxis ?? -1);
   const tensors = new Map<string, Tensor>();
-  const specs = Object.entries(definition.fields);
-  // A field whose order of axes an option says comes last: the others tell whether it says right.
-  for (const [name, spec] of [...specs.filter(([, s]) => !s.layouts), ...specs.filter(([, s]) => s.layouts)]) {
+  for (const [name, spec] of ordered) {
     if (given[name] === undefined || spec.orUnits) continue;
     const value = asTensor(where, name, spec, given[name]);
     tensors.set(name, value);
-    binder.bind(name, { ...spec, shape: axesOf(spec, options, value.shape.length) }, value.shape);
+    const axes = axesOf(spec, options, value.shape.length);
+    binder.bind(name, axes === spec.shape ? spec : { ...spec, shape: axes }, value.shape);
   }
   const unitShape = definition.unitShape.flatMap((axis) => binder.lengthsOf(axis));
   const common = new Map<CommonName, Tensor>();
-  for (const name of Object.keys(commonFields) as CommonName[]) {
+  for (const name of commonNames) {
     if (given[name] === undefined || tensors.has(name)) continue;
     const spec = definition.fields[name];
     const value = asTensor(where, name, spec ?? commonSpec(name), given[name]);
@@ -224,12 +224,34 @@ export function rowLayout(
   return { length, run: length, stride: length, base: (unit) => unit * length, isShared: false };
 }
 
+/** What is the same in every batch of a definition. */
+interface FieldNames {
+  /** Every field a batch may have. */
+  readonly names: readonly string[];
+  /** Fields whose order of axes an option says come last: the others tell whether it says right. */
+  readonly ordered: readonly (readonly [string, FieldSpec])[];
+}
+
+const namesByFields = new WeakMap<object, FieldNames>();
+
+function namesOf(fields: Readonly<Record<string, FieldSpec>>): FieldNames {
+  const known = namesByFields.get(fields);
+  if (known) return known;
+  const specs = Object.entries(fields);
+  const found = {
+    names: [...new Set([...Object.keys(fields), ...commonNames])],
+    ordered: [...specs.filter(([, { layouts }]) => !layouts), ...specs.filter(([, { layouts }]) => layouts)],
+  };
+  namesByFields.set(fields, found);
+  return found;
+}
+
 function checkPresence<Options extends object>(definition: FieldsOf<Options>, options: Options, given: AnyBatch): void {
   const where = definition.name;
-  const alternatives = new Set(definition.oneOf?.flat());
-  for (const [name, spec] of Object.entries(definition.fields)) {
+  const isAlternative = (name: string) => definition.oneOf?.some((group) => group.includes(name));
+  for (const [name, spec] of namesOf(definition.fields).ordered) {
     const wanted = spec.scalarOption ? (options as Record<string, unknown>)[name] === "field" : !spec.optional;
-    if (given[name] === undefined && wanted && !alternatives.has(name)) {
+    if (given[name] === undefined && wanted && !isAlternative(name)) {
       throw new LosswrightError({
         code: "missing-field",
         where,
@@ -282,13 +304,13 @@ function asTensor(where: string, name: string, spec: FieldSpec, value: Tensor | 
       fix: `wrap it: ${name}: tensor(data, shape).`,
     });
   }
-  const shown = `${value.dtype} ${formatShape(value.shape)}`;
+  const shown = () => `${value.dtype} ${formatShape(value.shape)}`;
   if (value.role !== undefined && value.role !== "unlabeled" && !spec.roles.includes(value.role)) {
     throw new LosswrightError({
       code: "role",
       where,
       field: name,
-      found: `a tensor that holds ${value.role}, ${shown}`,
+      found: `a tensor that holds ${value.role}, ${shown()}`,
       expected: spec.roles.join(" or "),
       fix:
         spec.roles.includes("logits") && value.role !== "classIndices"
@@ -306,7 +328,7 @@ function asTensor(where: string, name: string, spec: FieldSpec, value: Tensor | 
       code: "dtype",
       where,
       field: name,
-      found: shown,
+      found: shown(),
       expected: wantedDtypes[spec.holds],
       fix:
         spec.holds === "reals"

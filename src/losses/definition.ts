@@ -154,7 +154,7 @@ export interface KernelPlan {
   /** Fields read one row a unit, in the kernel's order; those that were not given are passed over. */
   readonly inputs?: readonly string[];
   /** The field of one index a unit. */
-  readonly label?: string;
+  readonly label?: string | null;
   /** Fields whose gradients the kernel writes, in its order. */
   readonly outputs: readonly string[];
   readonly tables?: readonly (Float32Array | Int32Array | undefined)[];

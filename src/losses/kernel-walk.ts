@@ -2,7 +2,7 @@ import { inWords } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import { runRows, type Session, session, whyOneThread } from "../kernels/index.js";
 import { type Engine, ExactSum, type Note } from "../tally/index.js";
-import { sizeOf, type Tensor } from "../tensor/index.js";
+import type { Tensor } from "../tensor/index.js";
 import type { BoundBatch } from "./batch.js";
 import type { KernelPlan, LossDefinition } from "./definition.js";
 import { Pass } from "./pass.js";
@@ -54,7 +54,7 @@ function findKernel(definition: LossDefinition<object>, batch: BoundBatch<object
   return typeof live === "string" ? live : { plan, session: live };
 }
 
-/** Whether the entries of a unit lie side by side, one unit after the other. */
+/** Whether the classes are the last axis: whatever its neighbors' lengths, so that parts of a batch run as the whole. */
 function hasWholeRows(
   definition: LossDefinition<object>,
   batch: BoundBatch<object>,
@@ -63,7 +63,7 @@ function hasWholeRows(
 ): boolean {
   if (!definition.fields[name]!.followsClassAxis) return true;
   const axis = definition.alignment?.(batch.options).classAxis ?? -1;
-  return sizeOf(shape.slice((axis < 0 ? axis + shape.length : axis) + 1)) === 1;
+  return axis === -1 || axis === shape.length - 1;
 }
 
 let saidWhyReference = false;
@@ -142,7 +142,7 @@ export function walkWithKernel({ plan, session: live }: ReadyKernel, walk: Kerne
       odd: (row) => rest.compute(row),
     });
   } else {
-    const label = plan.label !== undefined && batch.has(plan.label) ? plan.label : undefined;
+    const label = plan.label && batch.has(plan.label) ? plan.label : undefined;
     const labels = label === undefined ? undefined : labelsOf(batch, label, weights, shift);
     const operand = (name: string) => {
       const field = batch.tensors.get(name);
@@ -253,7 +253,7 @@ function shifted(byUnit: Float64Array, shift: number): Float64Array {
 
 function unshifted(byRow: Float64Array, shift: number): Float64Array {
   const byUnit = new Float64Array(byRow.length);
-  byUnit.set(byRow.subarray(0, Math.max(byRow.length - shift, 0)), shift);
+  if (shift < byRow.length) byUnit.set(byRow.subarray(0, byRow.length - shift), shift);
   return byUnit;
 }
 

@@ -16,10 +16,14 @@ export interface PointwiseKernel {
 const SCRATCH = 4096;
 
 /** The plan of a kernel over single elements. */
-export function pointwiseKernel({ perEntry = [1], ...kernel }: PointwiseKernel): KernelPlan {
-  const tables = [Float32Array.from(perEntry)];
-  return { ...kernel, module: pointwiseModule, tables, width: perEntry.length, scratch: SCRATCH };
+export function pointwiseKernel(described: PointwiseKernel): KernelPlan {
+  const { kernel, inputs, outputs, parameters = [], nanoseconds, perEntry } = described;
+  const tables = [perEntry ? Float32Array.from(perEntry) : ones];
+  const width = perEntry?.length ?? 1;
+  return { kernel, inputs, outputs, parameters, nanoseconds, module: pointwiseModule, tables, width, scratch: SCRATCH };
 }
+
+const ones = /*#__PURE__*/ Float32Array.of(1);
 
 /**
  * Options as parameters of a float32 kernel, or why they are none: beyond these bounds their squares and reciprocals

@@ -20,17 +20,22 @@ export const SoftmaxFlag = { adjusts: 1, weighs: 2, hasTargets: 4, few: 8 } as c
 
 /** The plan of a kernel over the rows of `logits`, with a label where it has one. */
 export function softmaxKernel({ sizes }: BatchView<object>, kernel: SoftmaxKernel): KernelPlan {
-  const { scratchRows, nanosecondsPerClass, label = "labels", ...described } = kernel;
+  const { kernel: name, inputs, parameters = [], tables = [], flags = 0, label = "labels" } = kernel;
   const classes = sizes.K!;
   // Terms and references of blocks come before the rows, each padded to whole vectors.
-  const scratch = 8192 + 3 * (classes / 256 + 32) + scratchRows * (classes + 16) * 4;
+  const scratch = 8192 + classes / 64 + kernel.scratchRows * (classes + 16) * 4;
+  const nanoseconds = 20 + kernel.nanosecondsPerClass * classes;
   return {
-    ...described,
     module: softmaxModule,
-    ...(label !== null && { label }),
+    kernel: name,
+    inputs,
+    parameters,
+    tables,
+    flags,
     outputs: ["logits"],
     scratch: Math.ceil(scratch),
-    nanoseconds: 20 + nanosecondsPerClass * classes,
+    nanoseconds,
     worksInPlace: true,
+    label,
   };
 }

@@ -148,6 +148,8 @@ export class Units {
     const { mask, weights } = { mask: batch.common.get("mask"), weights: batch.common.get("weights") };
     const isPlain = !mask && !weights && shift === 0 && !rules.present && !rules.numeratorWeight;
     if (isPlain) return null;
+    const hasLabelsAlone = rules.ignored && !mask && !weights && shift === 0 && !rules.numeratorWeight;
+    if (hasLabelsAlone && !holds(batch.data(rules.ignored!.field), rules.ignored!.value)) return null;
     const all = new Float64Array(count).fill(1);
     if (mask) removeMasked(all, mask);
     if (shift !== 0) for (let unit = 0; unit < count; unit++) if (this.source(unit) < 0) all[unit] = 0;
@@ -198,6 +200,12 @@ function removeMasked(all: Float64Array, { data }: Tensor): void {
     return;
   }
   for (let row = 0; row < flags.length; row++) if (flags[row] === 0) all.fill(0, row * repeats, (row + 1) * repeats);
+}
+
+/** Whether an array of integers holds one. */
+function holds(data: TensorData, integer: number): boolean {
+  if (data instanceof BigInt64Array) return data.includes(BigInt(integer));
+  return (data as Int32Array).includes(integer);
 }
 
 /** Sets units to 0 whose label is the ignored one. */

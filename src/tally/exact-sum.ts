@@ -35,7 +35,10 @@ export interface ExactSumJson {
 }
 
 export class ExactSum {
-  private readonly limbs = new Float64Array(LIMBS);
+  /** Made with the first term that is no whole number: most sums are counts, and a new sum is often empty. */
+  private wide: Float64Array | undefined;
+  /** Whole numbers, added up as they are while they stay below 2^53. */
+  private whole = 0;
   private uncarried = 0;
   private nans = 0;
   private positiveInfinities = 0;
@@ -43,6 +46,10 @@ export class ExactSum {
 
   /** Adds one term, exactly. */
   add(term: number): void {
+    if (this.wide === undefined && Number.isSafeInteger(term) && Number.isSafeInteger(this.whole + term)) {
+      this.whole += term;
+      return;
+    }
     scratch[0] = term;
     this.addScratch();
   }
@@ -70,7 +77,7 @@ export class ExactSum {
     const first = (low << shift) >>> 0;
     const second = ((low >>> 1) >>> (31 - shift)) + ((top << shift) >>> 0);
     const third = (top >>> 1) >>> (31 - shift);
-    const limbs = this.limbs;
+    const limbs = this.wide ?? this.limbs;
     if (high >>> 31 === 0) {
       limbs[at]! += first;
       limbs[at + 1]! += second;
@@ -83,14 +90,38 @@ export class ExactSum {
     if (++this.uncarried >= TERMS_BETWEEN_CARRIES) this.carry();
   }
 
+  /** The limbs, into which the whole numbers go first. */
+  private get limbs(): Float64Array {
+    if (this.wide) return this.wide;
+    this.wide = new Float64Array(LIMBS);
+    const { whole } = this;
+    this.whole = 0;
+    if (whole !== 0) {
+      const kept = scratch[0]!;
+      scratch[0] = whole;
+      this.addScratch();
+      scratch[0] = kept;
+    }
+    return this.wide;
+  }
+
   /** Adds another sum, exactly; the other is unchanged in value. */
   merge(other: ExactSum): this {
+    if (!other.wide && !this.wide && Number.isSafeInteger(this.whole + other.whole)) {
+      this.whole += other.whole;
+      return this.mergeSpecials(other);
+    }
     other.carry();
-    for (let i = 0; i < LIMBS; i++) this.limbs[i]! += other.limbs[i]!;
+    const [mine, theirs] = [this.limbs, other.limbs];
+    for (let i = 0; i < LIMBS; i++) mine[i]! += theirs[i]!;
+    if (++this.uncarried >= TERMS_BETWEEN_CARRIES) this.carry();
+    return this.mergeSpecials(other);
+  }
+
+  private mergeSpecials(other: ExactSum): this {
     this.nans += other.nans;
     this.positiveInfinities += other.positiveInfinities;
     this.negativeInfinities += other.negativeInfinities;
-    if (++this.uncarried >= TERMS_BETWEEN_CARRIES) this.carry();
     return this;
   }
 
@@ -100,7 +131,8 @@ export class ExactSum {
 
   /** Back to the empty sum, for reuse. */
   clear(): void {
-    this.limbs.fill(0);
+    this.wide?.fill(0);
+    this.whole = 0;
     this.uncarried = 0;
     this.nans = 0;
     this.positiveInfinities = 0;
@@ -111,6 +143,7 @@ export class ExactSum {
   get value(): number {
     const special = this.special();
     if (special !== undefined) return special;
+    if (!this.wide) return this.whole;
     this.carry();
     const negative = this.limbs[TOP]! < 0;
     const magnitude = negative ? negated(this.limbs) : this.limbs;
@@ -200,7 +233,8 @@ export class ExactSum {
    * counts.
    */
   addLanes(lanes: Float64Array): void {
-    for (let i = 0; i < LIMBS; i++) this.limbs[i]! += lanes[i]!;
+    const { limbs } = this;
+    for (let i = 0; i < LIMBS; i++) limbs[i]! += lanes[i]!;
     this.nans += lanes[LIMBS]!;
     this.positiveInfinities += lanes[LIMBS + 1]!;
     this.negativeInfinities += lanes[LIMBS + 2]!;
@@ -221,8 +255,8 @@ export class ExactSum {
 
   /** Brings every limb but the last into [0, 2^32). */
   private carry(): void {
+    const { limbs } = this;
     if (this.uncarried === 0) return;
-    const limbs = this.limbs;
     for (let i = 0; i < TOP; i++) {
       const carried = Math.floor(limbs[i]! / LIMB);
       if (carried === 0) continue;

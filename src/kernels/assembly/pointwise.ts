@@ -19,7 +19,21 @@ import {
 } from "./operands";
 import { addExact, BLOCK } from "./sum";
 import { addTerms, markOdd } from "./terms";
-import { expOfNegative, log1p, log1pOfUnit } from "./vector";
+import {
+  choose,
+  expOfNegative,
+  half,
+  log1p,
+  log1pOfUnit,
+  minusSize,
+  minusTwo,
+  negative,
+  one,
+  sign,
+  size,
+  sixth,
+  three,
+} from "./vector";
 
 // The scratch of a thread: accumulator, terms, slopes, a row of each input's tail, padded.
 const TERMS: usize = 640;
@@ -33,22 +47,27 @@ let p3: v128 = f32x4.splat(0);
 
 abstract class VectorLoss {
   abstract prepare(record: usize): void;
-  /** Stores the losses of four elements, and their slopes by the first input times `factor`. */
-  abstract compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void;
+  /**
+   * Stores the losses of four elements, and their slopes by the first input times `factor`; p, q and s are what
+   * `prepare` left.
+   */
+  abstract compute(
+    terms: usize,
+    slopes: usize,
+    a: v128,
+    b: v128,
+    c: v128,
+    factor: v128,
+    p: v128,
+    q: v128,
+    s: v128,
+  ): void;
 }
 
 // @ts-ignore: decorator
 @inline
 function clamp(x: v128, bound: v128): v128 {
-  return f32x4.pmax(f32x4.pmin(x, bound), f32x4.neg(bound));
-}
-
-/** sign(r), 0 at 0. */
-// @ts-ignore: decorator
-@inline
-function signOf(r: v128): v128 {
-  const one = v128.or(f32x4.splat(1), v128.and(r, i32x4.splat(0x80000000)));
-  return v128.and(one, f32x4.ne(r, f32x4.splat(0)));
+  return f32x4.pmax(f32x4.pmin(x, bound), negative(bound));
 }
 
 class SquaredError extends VectorLoss {
@@ -57,10 +76,10 @@ class SquaredError extends VectorLoss {
   prepare(record: usize): void {}
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
     const r = f32x4.sub(b, a);
     v128.store(terms, f32x4.mul(r, r));
-    v128.store(slopes, f32x4.mul(f32x4.mul(r, f32x4.splat(-2)), factor));
+    v128.store(slopes, f32x4.mul(f32x4.mul(r, minusTwo()), factor));
   }
 }
 
@@ -70,10 +89,12 @@ class AbsoluteError extends VectorLoss {
   prepare(record: usize): void {}
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
-    const r = f32x4.sub(b, a);
-    v128.store(terms, f32x4.abs(r));
-    v128.store(slopes, f32x4.mul(f32x4.neg(signOf(r)), factor));
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+    const back = f32x4.sub(a, b);
+    v128.store(terms, size(back));
+    // The sign of −r, 0 where r is.
+    const pull = v128.or(one(), v128.and(back, sign()));
+    v128.store(slopes, f32x4.mul(v128.and(pull, f32x4.ne(back, f32x4.splat(0))), factor));
   }
 }
 
@@ -86,12 +107,13 @@ class Huber extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
-    const r = f32x4.sub(b, a);
-    const size = f32x4.abs(r);
-    const short = f32x4.pmin(size, p1);
-    v128.store(terms, f32x4.mul(short, f32x4.sub(size, f32x4.mul(short, f32x4.splat(0.5)))));
-    v128.store(slopes, f32x4.mul(f32x4.neg(clamp(r, p1)), factor));
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+    const back = f32x4.sub(a, b);
+    const length = size(back);
+    const short = f32x4.pmin(length, p);
+    v128.store(terms, f32x4.mul(short, f32x4.sub(length, f32x4.mul(short, half()))));
+    // The clamped −r has the size of the short one.
+    v128.store(slopes, f32x4.mul(v128.or(short, v128.and(back, sign())), factor));
   }
 }
 
@@ -100,16 +122,17 @@ class SmoothL1 extends VectorLoss {
   @inline
   prepare(record: usize): void {
     p1 = f32x4.splat(parameter(record, 1) as f32);
+    p2 = f32x4.splat((1 / parameter(record, 1)) as f32);
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
-    const r = f32x4.sub(b, a);
-    const size = f32x4.abs(r);
-    const short = f32x4.pmin(size, p1);
-    const loss = f32x4.mul(short, f32x4.sub(size, f32x4.mul(short, f32x4.splat(0.5))));
-    v128.store(terms, f32x4.div(loss, p1));
-    v128.store(slopes, f32x4.mul(f32x4.neg(f32x4.div(clamp(r, p1), p1)), factor));
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+    const back = f32x4.sub(a, b);
+    const length = size(back);
+    const short = f32x4.pmin(length, p);
+    const share = f32x4.mul(short, q);
+    v128.store(terms, f32x4.mul(share, f32x4.sub(length, f32x4.mul(short, half()))));
+    v128.store(slopes, f32x4.mul(v128.or(share, v128.and(back, sign())), factor));
   }
 }
 
@@ -122,12 +145,12 @@ class PseudoHuber extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
     const r = f32x4.sub(b, a);
-    const q = f32x4.div(r, p1);
-    const root = f32x4.sqrt(f32x4.add(f32x4.splat(1), f32x4.mul(q, q)));
-    v128.store(terms, f32x4.mul(r, f32x4.div(r, f32x4.add(f32x4.splat(1), root))));
-    v128.store(slopes, f32x4.mul(f32x4.neg(f32x4.div(r, root)), factor));
+    const ratio = f32x4.div(r, p);
+    const root = f32x4.sqrt(f32x4.add(one(), f32x4.mul(ratio, ratio)));
+    v128.store(terms, f32x4.mul(r, f32x4.div(r, f32x4.add(one(), root))));
+    v128.store(slopes, f32x4.mul(negative(f32x4.div(r, root)), factor));
   }
 }
 
@@ -140,12 +163,12 @@ class Quantile extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
     const r = f32x4.sub(b, a);
     const zero = f32x4.splat(0);
-    const side = v128.and(v128.bitselect(p1, p2, f32x4.gt(r, zero)), f32x4.ne(r, zero));
+    const side = v128.and(choose(f32x4.gt(r, zero), p, q), f32x4.ne(r, zero));
     v128.store(terms, f32x4.mul(side, r));
-    v128.store(slopes, f32x4.mul(f32x4.neg(side), factor));
+    v128.store(slopes, f32x4.mul(negative(side), factor));
   }
 }
 
@@ -158,11 +181,11 @@ class Expectile extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
     const r = f32x4.sub(b, a);
-    const pull = f32x4.mul(v128.bitselect(p2, p1, f32x4.lt(r, f32x4.splat(0))), r);
+    const pull = f32x4.mul(choose(f32x4.lt(r, f32x4.splat(0)), q, p), r);
     v128.store(terms, f32x4.mul(pull, r));
-    v128.store(slopes, f32x4.mul(f32x4.mul(f32x4.splat(-2), pull), factor));
+    v128.store(slopes, f32x4.mul(f32x4.mul(minusTwo(), pull), factor));
   }
 }
 
@@ -175,12 +198,12 @@ class Cauchy extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
     const r = f32x4.sub(b, a);
-    const q = f32x4.div(r, p1);
-    const half = f32x4.mul(f32x4.mul(q, q), f32x4.splat(0.5));
-    v128.store(terms, f32x4.mul(p2, log1p(half)));
-    v128.store(slopes, f32x4.mul(f32x4.neg(f32x4.div(r, f32x4.add(f32x4.splat(1), half))), factor));
+    const ratio = f32x4.div(r, p);
+    const square = f32x4.mul(f32x4.mul(ratio, ratio), half());
+    v128.store(terms, f32x4.mul(q, log1p(square)));
+    v128.store(slopes, f32x4.mul(negative(f32x4.div(r, f32x4.add(one(), square))), factor));
   }
 }
 
@@ -194,28 +217,26 @@ class Tukey extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
     const r = f32x4.sub(b, a);
-    const isFar = f32x4.gt(f32x4.abs(r), p1);
-    const q = f32x4.div(r, p1);
-    const x = f32x4.mul(q, q);
-    const three = f32x4.splat(3);
-    const near = f32x4.mul(
-      f32x4.mul(f32x4.mul(r, r), f32x4.sub(three, f32x4.mul(x, f32x4.sub(three, x)))),
-      f32x4.splat(1 / 6.0),
-    );
-    v128.store(terms, v128.bitselect(p2, near, isFar));
-    const rest = f32x4.mul(f32x4.sub(f32x4.splat(1), q), f32x4.add(f32x4.splat(1), q));
-    const slope = f32x4.neg(f32x4.mul(r, f32x4.mul(rest, rest)));
+    const isFar = f32x4.gt(size(r), p);
+    const ratio = f32x4.div(r, p);
+    const x = f32x4.mul(ratio, ratio);
+    const shape = f32x4.sub(three(), f32x4.mul(x, f32x4.sub(three(), x)));
+    const near = f32x4.mul(f32x4.mul(f32x4.mul(r, r), shape), sixth());
+    v128.store(terms, choose(isFar, q, near));
+    const rest = f32x4.mul(f32x4.sub(one(), ratio), f32x4.add(one(), ratio));
+    const slope = negative(f32x4.mul(r, f32x4.mul(rest, rest)));
     v128.store(slopes, f32x4.mul(v128.andnot(slope, isFar), factor));
   }
 }
 
-/** All ones, a NaN, where a target is no probability. */
+/** All ones, a NaN, where a target is no probability: outside [0, 1], or NaN. */
 // @ts-ignore: decorator
 @inline
-function outsideUnit(y: v128): v128 {
-  return v128.not(v128.and(f32x4.ge(y, f32x4.splat(0)), f32x4.le(y, f32x4.splat(1))));
+function outsideUnit(y: v128, other: v128): v128 {
+  // As integers, the bits of both y and 1 − y are at most those of 1; a sign or a NaN is above.
+  return i32x4.gt_u(i32x4.max_u(y, other), one());
 }
 
 /** a log(1 + e^−z) + b log(1 + e^z) with a = c y and b = 1 − y. */
@@ -228,27 +249,26 @@ class BinaryCrossEntropy extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, z: v128, target: v128, c: v128, factor: v128): void {
+  compute(terms: usize, slopes: usize, z: v128, target: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
     const zero = f32x4.splat(0);
-    const one = f32x4.splat(1);
-    const y = f32x4.add(f32x4.mul(target, p1), p2);
-    const positive = f32x4.mul(c, y);
-    const negative = f32x4.sub(one, y);
-    const e = expOfNegative(f32x4.neg(f32x4.abs(z)));
-    const tail = log1pOfUnit(e);
-    const ofOne = f32x4.mul(positive, f32x4.add(f32x4.pmax(f32x4.neg(z), zero), tail));
-    const ofZero = f32x4.mul(negative, f32x4.add(f32x4.pmax(z, zero), tail));
-    v128.store(terms, v128.or(f32x4.add(ofOne, ofZero), outsideUnit(target)));
-    const q = f32x4.div(one, f32x4.add(one, e));
-    const small = f32x4.mul(e, q);
-    const isPositive = f32x4.ge(z, zero);
-    const up = v128.bitselect(q, small, isPositive);
-    const down = v128.bitselect(small, q, isPositive);
-    v128.store(slopes, f32x4.mul(f32x4.sub(f32x4.mul(negative, up), f32x4.mul(positive, down)), factor));
+    const y = f32x4.add(f32x4.mul(target, p), q);
+    const ofZero = f32x4.sub(one(), y);
+    const ofOne = f32x4.mul(c, y);
+    const e = expOfNegative(minusSize(z));
+    const inverse = f32x4.div(one(), f32x4.add(one(), e));
+    const tail = f32x4.mul(log1pOfUnit(e), f32x4.add(ofOne, ofZero));
+    const sides = f32x4.sub(f32x4.mul(ofZero, f32x4.pmax(z, zero)), f32x4.mul(ofOne, f32x4.pmin(z, zero)));
+    v128.store(terms, v128.or(f32x4.add(tail, sides), outsideUnit(target, f32x4.sub(one(), target))));
+    // σ(z) is 1/(1 + e) above 0 and e/(1 + e) below; σ(−z) the other way round.
+    const isNegative = f32x4.lt(z, zero);
+    const smaller = choose(isNegative, ofZero, ofOne);
+    const larger = choose(isNegative, ofOne, ofZero);
+    const pull = f32x4.mul(f32x4.sub(larger, f32x4.mul(smaller, e)), inverse);
+    v128.store(slopes, f32x4.mul(v128.xor(pull, v128.and(isNegative, sign())), factor));
   }
 }
 
-/** gamma is 0, 1, 2 or 3 in p3, as bits of a choice; see {@link power}. */
+/** (a m^γ) ℓ for γ = 1 and 2, γ being in s: m^(γ − 1) is 1 or m. */
 class BinaryFocal extends VectorLoss {
   // @ts-ignore: decorator
   @inline
@@ -259,34 +279,29 @@ class BinaryFocal extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, z: v128, y: v128, c: v128, factor: v128): void {
+  compute(terms: usize, slopes: usize, z: v128, y: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
     const zero = f32x4.splat(0);
-    const one = f32x4.splat(1);
-    const other = f32x4.sub(one, y);
-    const e = expOfNegative(f32x4.neg(f32x4.abs(z)));
-    const tail = log1pOfUnit(e);
-    const q = f32x4.div(one, f32x4.add(one, e));
-    const small = f32x4.mul(e, q);
-    const isPositive = f32x4.ge(z, zero);
-    const up = v128.bitselect(q, small, isPositive);
-    const down = v128.bitselect(small, q, isPositive);
-    const likelihood = f32x4.add(
-      f32x4.mul(y, f32x4.add(f32x4.pmax(f32x4.neg(z), zero), tail)),
-      f32x4.mul(other, f32x4.add(f32x4.pmax(z, zero), tail)),
-    );
-    const mass = f32x4.add(f32x4.mul(up, other), f32x4.mul(down, y));
-    const scale = f32x4.add(f32x4.mul(p1, y), f32x4.mul(p2, other));
-    // m^γ for γ = 1 and γ = 2; p3 is γ.
-    const isSquare = f32x4.gt(p3, f32x4.splat(1.5));
-    const lower = v128.bitselect(mass, one, isSquare);
-    const modulation = f32x4.mul(lower, mass);
-    const scaled = f32x4.mul(scale, modulation);
-    v128.store(terms, v128.or(f32x4.mul(scaled, likelihood), outsideUnit(y)));
-    // m^γ γ (dm/dz) ℓ / m with the division done in the power.
+    const other = f32x4.sub(one(), y);
+    const e = expOfNegative(minusSize(z));
+    const inverse = f32x4.div(one(), f32x4.add(one(), e));
+    const small = f32x4.mul(e, inverse);
+    const isNegative = f32x4.lt(z, zero);
+    const up = choose(isNegative, small, inverse);
+    const down = choose(isNegative, inverse, small);
+    const sides = f32x4.sub(f32x4.mul(other, f32x4.pmax(z, zero)), f32x4.mul(y, f32x4.pmin(z, zero)));
+    const likelihood = f32x4.add(log1pOfUnit(e), sides);
+    const ofZero = f32x4.mul(up, other);
+    const ofOne = f32x4.mul(down, y);
+    const mass = f32x4.add(ofZero, ofOne);
+    const scale = f32x4.add(f32x4.mul(p, y), f32x4.mul(q, other));
+    const lower = choose(f32x4.gt(s, one()), mass, one());
+    const scaled = f32x4.mul(scale, lower);
+    v128.store(terms, v128.or(f32x4.mul(f32x4.mul(scaled, mass), likelihood), outsideUnit(y, other)));
+    // a m^γ ((p − y) + γ (dm/dz) ℓ / m), the division done in the power.
     const turn = f32x4.mul(f32x4.mul(up, down), f32x4.sub(other, y));
-    const through = f32x4.mul(f32x4.mul(p3, lower), f32x4.mul(turn, likelihood));
-    const straight = f32x4.mul(modulation, f32x4.sub(f32x4.mul(other, up), f32x4.mul(y, down)));
-    v128.store(slopes, f32x4.mul(f32x4.mul(scale, f32x4.add(straight, through)), factor));
+    const through = f32x4.mul(f32x4.mul(s, turn), likelihood);
+    const straight = f32x4.mul(mass, f32x4.sub(ofZero, ofOne));
+    v128.store(slopes, f32x4.mul(f32x4.mul(scaled, f32x4.add(straight, through)), factor));
   }
 }
 
@@ -315,6 +330,9 @@ function walkVector<T extends VectorLoss>(record: usize, from: usize, to: usize,
   const factors = word(record, FACTORS);
   const odd = word(record, ODD);
   const terms = scratch + TERMS;
+  const p = p1;
+  const q = p2;
+  const s = p3;
   const isUniform = weights == 0 && factors == 0;
   const factor = f32x4.splat(isUniform ? (parameter(record, 0) as f32) : 1);
   let found = 0;
@@ -327,12 +345,12 @@ function walkVector<T extends VectorLoss>(record: usize, from: usize, to: usize,
     if (entryCount == 1) {
       const c = v128.load32_splat(entries);
       for (let at: usize = 0, end = (whole as usize) << 2; at < end; at += 16) {
-        loss.compute(terms + at, slopes + at, v128.load(left + at), v128.load(right + at), c, factor);
+        loss.compute(terms + at, slopes + at, v128.load(left + at), v128.load(right + at), c, factor, p, q, s);
       }
     } else {
       for (let at: usize = 0, end = (whole as usize) << 2; at < end; at += 16) {
         const c = perEntry(entries, entryCount, first + start + (at >> 2));
-        loss.compute(terms + at, slopes + at, v128.load(left + at), v128.load(right + at), c, factor);
+        loss.compute(terms + at, slopes + at, v128.load(left + at), v128.load(right + at), c, factor, p, q, s);
       }
     }
     if (whole < count) {
@@ -344,7 +362,7 @@ function walkVector<T extends VectorLoss>(record: usize, from: usize, to: usize,
       memory.copy(tails, left + at, rest);
       memory.copy(tails + 16, right + at, rest);
       const c = perEntry(entries, entryCount, first + start + whole);
-      loss.compute(terms + at, tails + 32, v128.load(tails), v128.load(tails, 16), c, factor);
+      loss.compute(terms + at, tails + 32, v128.load(tails), v128.load(tails, 16), c, factor, p, q, s);
       memory.fill(terms + at + rest, 0, 16 - rest);
       memory.copy(slopes + at, tails + 32, rest);
     }
@@ -356,7 +374,7 @@ function walkVector<T extends VectorLoss>(record: usize, from: usize, to: usize,
         if (out != 0) {
           const f = weight == 0 ? 0.0 : factorOf(record, factors, row);
           // A factor of 0 leaves no trace, not even of a NaN.
-          store<f32>(out + (row << 2), f == 0 ? 0 : ((load<f32>(slopes + (i << 2)) as f64) * f) as f32);
+          store<f32>(out + (row << 2), f == 0 ? 0 : load<f32>(slopes + (i << 2)) * (f as f32));
         }
       }
     }

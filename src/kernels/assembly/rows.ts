@@ -4,7 +4,7 @@
 // terms never negative, and 1 − p_t = S / (1 + S). A row is walked in blocks that stay in the first cache: the block's
 // maximum, then its exponentials, relative to the largest entry so far, then their sum without the largest entry. What
 // each block was relative to is kept, so that the last pass rescales it: one exponential an entry.
-import { expOfNegative, largest, log1p, lower, tanh, tanhSlope, total, upper } from "./vector";
+import { exponentialsBelow, expOfNegative, largest, log1p, lower, tanh, tanhSlope, total, upper } from "./vector";
 
 /** Entries of a block. */
 export const ROW_BLOCK: usize = 2048;
@@ -64,22 +64,10 @@ function peakOf(x: usize, count: usize): f32 {
 /** Writes exp(x − m); a last vector that is not full has zeros beside it. */
 function exponentials(x: usize, count: usize, m: f32, out: usize): void {
   const shift = f32x4.splat(m);
-  const sixteens = (count & ~15) << 2;
-  let at: usize = 0;
-  for (; at < sixteens; at += 64) {
-    const a = expOfNegative(f32x4.sub(v128.load(x + at), shift));
-    const b = expOfNegative(f32x4.sub(v128.load(x + at, 16), shift));
-    const c = expOfNegative(f32x4.sub(v128.load(x + at, 32), shift));
-    const d = expOfNegative(f32x4.sub(v128.load(x + at, 48), shift));
-    v128.store(out + at, a);
-    v128.store(out + at, b, 16);
-    v128.store(out + at, c, 32);
-    v128.store(out + at, d, 48);
-  }
-  const fours = (count & ~3) << 2;
-  for (; at < fours; at += 16) v128.store(out + at, expOfNegative(f32x4.sub(v128.load(x + at), shift)));
+  const whole = (count & ~3) << 2;
+  exponentialsBelow(x, whole, shift, out);
   if (count & 3) {
-    v128.store(out + at, expOfNegative(f32x4.sub(loadPart(x + at, count & 3, -Infinity), shift)));
+    v128.store(out + whole, expOfNegative(f32x4.sub(loadPart(x + whole, count & 3, -Infinity), shift)));
   }
 }
 

@@ -52,8 +52,8 @@ const C: usize = memory.data<f32>(
     -3.33332819422e-1, -3.33332819422e-1, -3.33332819422e-1, -3.33332819422e-1,
     // 352: 0.625
     0.625, 0.625, 0.625, 0.625,
-    // 368: unused
-    0.0, 0.0, 0.0, 0.0,
+    // 368: 1/2
+    0.5, 0.5, 0.5, 0.5,
     // 384: (e^d − 1 − d) / d², minimax of degree 7 over |d| ≤ 1, within 4.3e-9
     2.7722801405616337e-6, 2.7722801405616337e-6, 2.7722801405616337e-6, 2.7722801405616337e-6,
     // 400
@@ -70,9 +70,81 @@ const C: usize = memory.data<f32>(
     1.666666716337204e-1, 1.666666716337204e-1, 1.666666716337204e-1, 1.666666716337204e-1,
     // 496
     0.5, 0.5, 0.5, 0.5,
+    // 512: −0, the sign alone
+    -0.0, -0.0, -0.0, -0.0,
+    // 528: −2
+    -2.0, -2.0, -2.0, -2.0,
+    // 544: 3
+    3.0, 3.0, 3.0, 3.0,
+    // 560: 1/6
+    0.16666667, 0.16666667, 0.16666667, 0.16666667,
   ],
   16,
 );
+
+// @ts-ignore: decorator
+@inline
+export function one(): v128 {
+  return v128.load(C, 160);
+}
+
+// @ts-ignore: decorator
+@inline
+export function half(): v128 {
+  return v128.load(C, 368);
+}
+
+// @ts-ignore: decorator
+@inline
+export function minusTwo(): v128 {
+  return v128.load(C, 528);
+}
+
+// @ts-ignore: decorator
+@inline
+export function three(): v128 {
+  return v128.load(C, 544);
+}
+
+// @ts-ignore: decorator
+@inline
+export function sixth(): v128 {
+  return v128.load(C, 560);
+}
+
+/** The sign bit alone: engines make up the masks of abs and neg anew each time. */
+// @ts-ignore: decorator
+@inline
+export function sign(): v128 {
+  return v128.load(C, 512);
+}
+
+// @ts-ignore: decorator
+@inline
+export function negative(x: v128): v128 {
+  return v128.xor(x, v128.load(C, 512));
+}
+
+/** |x|. */
+// @ts-ignore: decorator
+@inline
+export function size(x: v128): v128 {
+  return v128.andnot(x, v128.load(C, 512));
+}
+
+/** −|x|. */
+// @ts-ignore: decorator
+@inline
+export function minusSize(x: v128): v128 {
+  return v128.or(x, v128.load(C, 512));
+}
+
+/** a where the mask is all ones, b elsewhere. */
+// @ts-ignore: decorator
+@inline
+export function choose(mask: v128, a: v128, b: v128): v128 {
+  return v128.or(v128.and(mask, a), v128.andnot(b, mask));
+}
 
 /** e^x for x ≤ 0, within 1 ulp; 0 below −87.34, where the result would be subnormal; NaN for NaN. */
 // @ts-ignore: decorator
@@ -203,4 +275,190 @@ export function upper(v: v128): v128 {
 @inline
 export function total(v: v128): f64 {
   return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
+}
+
+// Loops over memory, four vectors step by step beside each other: a chain of dependent operations is long against what
+// a processor looks ahead, and four chains fill its units. Lengths are in bytes, a multiple of 16.
+
+/** Writes exp(x − m) for x ≤ m. */
+export function exponentialsBelow(x: usize, bytes: usize, m: v128, out: usize): void {
+  let at: usize = 0;
+  for (const sixteens = bytes & ~63; at < sixteens; at += 64) {
+    const a = f32x4.sub(v128.load(x + at, 0), m);
+    const b = f32x4.sub(v128.load(x + at, 16), m);
+    const c = f32x4.sub(v128.load(x + at, 32), m);
+    const d = f32x4.sub(v128.load(x + at, 48), m);
+    const scale = v128.load(C, 16);
+    const rounder = v128.load(C, 32);
+    const lowest = v128.load(C, 0);
+    const a0 = f32x4.pmax(a, lowest);
+    const b0 = f32x4.pmax(b, lowest);
+    const c0 = f32x4.pmax(c, lowest);
+    const d0 = f32x4.pmax(d, lowest);
+    const aw = f32x4.add(f32x4.mul(a0, scale), rounder);
+    const bw = f32x4.add(f32x4.mul(b0, scale), rounder);
+    const cw = f32x4.add(f32x4.mul(c0, scale), rounder);
+    const dw = f32x4.add(f32x4.mul(d0, scale), rounder);
+    const an = f32x4.sub(aw, rounder);
+    const bn = f32x4.sub(bw, rounder);
+    const cn = f32x4.sub(cw, rounder);
+    const dn = f32x4.sub(dw, rounder);
+    const high = v128.load(C, 48);
+    let ar = f32x4.sub(a0, f32x4.mul(an, high));
+    let br = f32x4.sub(b0, f32x4.mul(bn, high));
+    let cr = f32x4.sub(c0, f32x4.mul(cn, high));
+    let dr = f32x4.sub(d0, f32x4.mul(dn, high));
+    const low = v128.load(C, 64);
+    ar = f32x4.sub(ar, f32x4.mul(an, low));
+    br = f32x4.sub(br, f32x4.mul(bn, low));
+    cr = f32x4.sub(cr, f32x4.mul(cn, low));
+    dr = f32x4.sub(dr, f32x4.mul(dn, low));
+    const c6 = v128.load(C, 80);
+    const c5 = v128.load(C, 96);
+    let ap = f32x4.add(f32x4.mul(c6, ar), c5);
+    let bp = f32x4.add(f32x4.mul(c6, br), c5);
+    let cp = f32x4.add(f32x4.mul(c6, cr), c5);
+    let dp = f32x4.add(f32x4.mul(c6, dr), c5);
+    const c4 = v128.load(C, 112);
+    ap = f32x4.add(f32x4.mul(ap, ar), c4);
+    bp = f32x4.add(f32x4.mul(bp, br), c4);
+    cp = f32x4.add(f32x4.mul(cp, cr), c4);
+    dp = f32x4.add(f32x4.mul(dp, dr), c4);
+    const c3 = v128.load(C, 128);
+    ap = f32x4.add(f32x4.mul(ap, ar), c3);
+    bp = f32x4.add(f32x4.mul(bp, br), c3);
+    cp = f32x4.add(f32x4.mul(cp, cr), c3);
+    dp = f32x4.add(f32x4.mul(dp, dr), c3);
+    const c2 = v128.load(C, 144);
+    ap = f32x4.add(f32x4.mul(ap, ar), c2);
+    bp = f32x4.add(f32x4.mul(bp, br), c2);
+    cp = f32x4.add(f32x4.mul(cp, cr), c2);
+    dp = f32x4.add(f32x4.mul(dp, dr), c2);
+    const c1 = v128.load(C, 160);
+    ap = f32x4.add(f32x4.mul(ap, ar), c1);
+    bp = f32x4.add(f32x4.mul(bp, br), c1);
+    cp = f32x4.add(f32x4.mul(cp, cr), c1);
+    dp = f32x4.add(f32x4.mul(dp, dr), c1);
+    ap = f32x4.add(f32x4.mul(ap, ar), c1);
+    bp = f32x4.add(f32x4.mul(bp, br), c1);
+    cp = f32x4.add(f32x4.mul(cp, cr), c1);
+    dp = f32x4.add(f32x4.mul(dp, dr), c1);
+    v128.store(out + at, v128.andnot(i32x4.add(ap, i32x4.shl(aw, 23)), f32x4.lt(a, lowest)), 0);
+    v128.store(out + at, v128.andnot(i32x4.add(bp, i32x4.shl(bw, 23)), f32x4.lt(b, lowest)), 16);
+    v128.store(out + at, v128.andnot(i32x4.add(cp, i32x4.shl(cw, 23)), f32x4.lt(c, lowest)), 32);
+    v128.store(out + at, v128.andnot(i32x4.add(dp, i32x4.shl(dw, 23)), f32x4.lt(d, lowest)), 48);
+  }
+  for (; at < bytes; at += 16) v128.store(out + at, expOfNegative(f32x4.sub(v128.load(x + at), m)));
+}
+
+/** Writes exp(−|x|). */
+export function exponentialsOfMinusSize(x: usize, bytes: usize, out: usize): void {
+  let at: usize = 0;
+  for (const sixteens = bytes & ~63; at < sixteens; at += 64) {
+    const a = minusSize(v128.load(x + at, 0));
+    const b = minusSize(v128.load(x + at, 16));
+    const c = minusSize(v128.load(x + at, 32));
+    const d = minusSize(v128.load(x + at, 48));
+    const scale = v128.load(C, 16);
+    const rounder = v128.load(C, 32);
+    const lowest = v128.load(C, 0);
+    const a0 = f32x4.pmax(a, lowest);
+    const b0 = f32x4.pmax(b, lowest);
+    const c0 = f32x4.pmax(c, lowest);
+    const d0 = f32x4.pmax(d, lowest);
+    const aw = f32x4.add(f32x4.mul(a0, scale), rounder);
+    const bw = f32x4.add(f32x4.mul(b0, scale), rounder);
+    const cw = f32x4.add(f32x4.mul(c0, scale), rounder);
+    const dw = f32x4.add(f32x4.mul(d0, scale), rounder);
+    const an = f32x4.sub(aw, rounder);
+    const bn = f32x4.sub(bw, rounder);
+    const cn = f32x4.sub(cw, rounder);
+    const dn = f32x4.sub(dw, rounder);
+    const high = v128.load(C, 48);
+    let ar = f32x4.sub(a0, f32x4.mul(an, high));
+    let br = f32x4.sub(b0, f32x4.mul(bn, high));
+    let cr = f32x4.sub(c0, f32x4.mul(cn, high));
+    let dr = f32x4.sub(d0, f32x4.mul(dn, high));
+    const low = v128.load(C, 64);
+    ar = f32x4.sub(ar, f32x4.mul(an, low));
+    br = f32x4.sub(br, f32x4.mul(bn, low));
+    cr = f32x4.sub(cr, f32x4.mul(cn, low));
+    dr = f32x4.sub(dr, f32x4.mul(dn, low));
+    const c6 = v128.load(C, 80);
+    const c5 = v128.load(C, 96);
+    let ap = f32x4.add(f32x4.mul(c6, ar), c5);
+    let bp = f32x4.add(f32x4.mul(c6, br), c5);
+    let cp = f32x4.add(f32x4.mul(c6, cr), c5);
+    let dp = f32x4.add(f32x4.mul(c6, dr), c5);
+    const c4 = v128.load(C, 112);
+    ap = f32x4.add(f32x4.mul(ap, ar), c4);
+    bp = f32x4.add(f32x4.mul(bp, br), c4);
+    cp = f32x4.add(f32x4.mul(cp, cr), c4);
+    dp = f32x4.add(f32x4.mul(dp, dr), c4);
+    const c3 = v128.load(C, 128);
+    ap = f32x4.add(f32x4.mul(ap, ar), c3);
+    bp = f32x4.add(f32x4.mul(bp, br), c3);
+    cp = f32x4.add(f32x4.mul(cp, cr), c3);
+    dp = f32x4.add(f32x4.mul(dp, dr), c3);
+    const c2 = v128.load(C, 144);
+    ap = f32x4.add(f32x4.mul(ap, ar), c2);
+    bp = f32x4.add(f32x4.mul(bp, br), c2);
+    cp = f32x4.add(f32x4.mul(cp, cr), c2);
+    dp = f32x4.add(f32x4.mul(dp, dr), c2);
+    const c1 = v128.load(C, 160);
+    ap = f32x4.add(f32x4.mul(ap, ar), c1);
+    bp = f32x4.add(f32x4.mul(bp, br), c1);
+    cp = f32x4.add(f32x4.mul(cp, cr), c1);
+    dp = f32x4.add(f32x4.mul(dp, dr), c1);
+    ap = f32x4.add(f32x4.mul(ap, ar), c1);
+    bp = f32x4.add(f32x4.mul(bp, br), c1);
+    cp = f32x4.add(f32x4.mul(cp, cr), c1);
+    dp = f32x4.add(f32x4.mul(dp, dr), c1);
+    v128.store(out + at, v128.andnot(i32x4.add(ap, i32x4.shl(aw, 23)), f32x4.lt(a, lowest)), 0);
+    v128.store(out + at, v128.andnot(i32x4.add(bp, i32x4.shl(bw, 23)), f32x4.lt(b, lowest)), 16);
+    v128.store(out + at, v128.andnot(i32x4.add(cp, i32x4.shl(cw, 23)), f32x4.lt(c, lowest)), 32);
+    v128.store(out + at, v128.andnot(i32x4.add(dp, i32x4.shl(dw, 23)), f32x4.lt(d, lowest)), 48);
+  }
+  for (; at < bytes; at += 16) v128.store(out + at, expOfNegative(minusSize(v128.load(x + at))));
+}
+
+/** Writes log(1 + x) for 0 ≤ x ≤ 1. */
+export function log1psOfUnit(x: usize, bytes: usize, out: usize): void {
+  let at: usize = 0;
+  for (const sixteens = bytes & ~63; at < sixteens; at += 64) {
+    const a = v128.load(x + at, 0);
+    const b = v128.load(x + at, 16);
+    const c = v128.load(x + at, 32);
+    const d = v128.load(x + at, 48);
+    const two = v128.load(C, 240);
+    const as = f32x4.div(a, f32x4.add(a, two));
+    const bs = f32x4.div(b, f32x4.add(b, two));
+    const cs = f32x4.div(c, f32x4.add(c, two));
+    const ds = f32x4.div(d, f32x4.add(d, two));
+    const az = f32x4.mul(as, as);
+    const bz = f32x4.mul(bs, bs);
+    const cz = f32x4.mul(cs, cs);
+    const dz = f32x4.mul(ds, ds);
+    const c3 = v128.load(C, 176);
+    const c2 = v128.load(C, 192);
+    let aq = f32x4.add(f32x4.mul(c3, az), c2);
+    let bq = f32x4.add(f32x4.mul(c3, bz), c2);
+    let cq = f32x4.add(f32x4.mul(c3, cz), c2);
+    let dq = f32x4.add(f32x4.mul(c3, dz), c2);
+    const c1 = v128.load(C, 208);
+    aq = f32x4.add(f32x4.mul(aq, az), c1);
+    bq = f32x4.add(f32x4.mul(bq, bz), c1);
+    cq = f32x4.add(f32x4.mul(cq, cz), c1);
+    dq = f32x4.add(f32x4.mul(dq, dz), c1);
+    const c0 = v128.load(C, 224);
+    aq = f32x4.add(f32x4.mul(aq, az), c0);
+    bq = f32x4.add(f32x4.mul(bq, bz), c0);
+    cq = f32x4.add(f32x4.mul(cq, cz), c0);
+    dq = f32x4.add(f32x4.mul(dq, dz), c0);
+    v128.store(out + at, f32x4.add(f32x4.mul(two, as), f32x4.mul(f32x4.mul(as, az), aq)), 0);
+    v128.store(out + at, f32x4.add(f32x4.mul(two, bs), f32x4.mul(f32x4.mul(bs, bz), bq)), 16);
+    v128.store(out + at, f32x4.add(f32x4.mul(two, cs), f32x4.mul(f32x4.mul(cs, cz), cq)), 32);
+    v128.store(out + at, f32x4.add(f32x4.mul(two, ds), f32x4.mul(f32x4.mul(ds, dz), dq)), 48);
+  }
+  for (; at < bytes; at += 16) v128.store(out + at, log1pOfUnit(v128.load(x + at)));
 }

@@ -98,7 +98,7 @@ export const binaryCrossEntropy = /*#__PURE__*/ defineLoss<BinaryCrossEntropyOpt
       inputs: ["logits", "targets"],
       outputs: ["logits"],
       parameters: [0, labelSmoothing],
-      perEntry: typeof posWeight === "number" ? [posWeight] : (posWeight ?? [1]),
       nanoseconds: 4,
+      ...(posWeight !== null && { perEntry: typeof posWeight === "number" ? [posWeight] : posWeight }),
     }),
 });
