@@ -1,156 +1,125 @@
-// Speed of the reference engine against naive typed-array loops, interleaved in one run: read the ratios, not the
-// milliseconds. Writes a table to standard output and, with --json FILE, the numbers.
-import { writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+// Speed of losswright against a naive loop, TensorFlow.js, jax-js and PyTorch, forward and gradient in float32 with
+// exact sums on, in one run: read the ratios and the share of the machine's bandwidth, not the milliseconds.
+//   npm run bench                              all works; Ctrl-C prints what was measured so far
+//   npm run bench -- --only "cross entropy"    works whose name holds the words
+//   npm run bench -- --html FILE --json FILE   a page with charts, and the numbers
+//   npm run bench -- --quick                   1/64 of every size and 2 rounds: does everything run?
+// Further: --rounds 7, --threads 2, --engine reference|wasm, --python COMMAND (one that imports torch), --no-build
+// (measures dist/ as it stands).
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build, install } from "../scripts/prepare.mjs";
-
-install();
-build();
-const { crossEntropy, huber, tensor } = await import("../dist/index.js");
-const { ExactSum } = await import("../dist/tally/index.js");
+import { copyBandwidth } from "./bandwidth.mjs";
+import { Measurements } from "./measure.mjs";
+import { allPeers, findPyTorch, installPeers } from "./peers/setup.mjs";
+import { judge, page, text } from "./report.mjs";
+import { allWorks } from "./works.mjs";
 
 const { values: flags } = parseArgs({
-  options: { json: { type: "string" }, rounds: { type: "string", default: "7" } },
+  options: {
+    rounds: { type: "string" },
+    threads: { type: "string" },
+    only: { type: "string" },
+    json: { type: "string" },
+    html: { type: "string" },
+    engine: { type: "string" },
+    python: { type: "string" },
+    quick: { type: "boolean", default: false },
+    "no-build": { type: "boolean", default: false },
+  },
 });
-const rounds = Number(flags.rounds);
-if (!Number.isInteger(rounds) || rounds < 1)
-  throw new Error(`--rounds ${flags.rounds}: expected a whole number from 1`);
 
-/** Reproducible numbers in [−1, 1): the same inputs in every run. */
-function random(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2147483648 - 1;
-  };
+/** A whole number from 1 of an option. */
+function wholeNumber(name, fallback) {
+  if (flags[name] === undefined) return fallback;
+  const value = Number(flags[name]);
+  if (!Number.isInteger(value) || value < 1)
+    throw new Error(`--${name} ${flags[name]}: expected a whole number from 1`);
+  return value;
 }
 
-function crossEntropyWork(rows, classes) {
-  const draw = random(rows + classes);
-  const logits = Float32Array.from({ length: rows * classes }, () => 4 * draw());
-  const labels = Int32Array.from({ length: rows }, () => Math.floor(((draw() + 1) / 2) * classes));
-  const batch = { logits: tensor(logits, [rows, classes]), labels: tensor(labels) };
-  const into = { gradients: { logits: tensor(new Float32Array(rows * classes), [rows, classes]) } };
-  const objective = crossEntropy();
-  const gradient = new Float32Array(rows * classes);
-  return {
-    name: `cross entropy ${rows} x ${classes}`,
-    peer: "naive loop",
-    mine: () => objective.valueAndGradients(batch, { into }).value,
-    theirs() {
-      let sum = 0;
-      for (let row = 0; row < rows; row++) {
-        const at = row * classes;
-        let top = Number.NEGATIVE_INFINITY;
-        for (let k = 0; k < classes; k++) if (logits[at + k] > top) top = logits[at + k];
-        let mass = 0;
-        for (let k = 0; k < classes; k++) mass += gradient[at + k] = Math.exp(logits[at + k] - top);
-        for (let k = 0; k < classes; k++) gradient[at + k] /= mass * rows;
-        gradient[at + labels[row]] -= 1 / rows;
-        sum += Math.log(mass) + top - logits[at + labels[row]];
-      }
-      return sum / rows;
-    },
-  };
+const cores = availableParallelism();
+const threads = wholeNumber("threads", Math.min(2, cores));
+const rounds = wholeNumber("rounds", flags.quick ? 2 : 7);
+const words = flags.only?.toLowerCase().replaceAll(" x ", " × ");
+const works = allWorks(flags).filter(({ name }) => words === undefined || name.toLowerCase().includes(words));
+if (works.length === 0) {
+  const names = allWorks(flags).map(({ name }) => name);
+  throw new Error(`--only ${flags.only}: expected words of one of ${names.join("; ")}`);
 }
 
-function huberWork(count) {
-  const draw = random(count);
-  const predictions = Float32Array.from({ length: count }, () => 3 * draw());
-  const targets = Float32Array.from({ length: count }, () => 3 * draw());
-  const batch = { predictions: tensor(predictions), targets: tensor(targets) };
-  const into = { gradients: { predictions: tensor(new Float32Array(count)) } };
-  const objective = huber();
-  const gradient = new Float32Array(count);
-  return {
-    name: `Huber ${count}`,
-    peer: "naive loop",
-    mine: () => objective.valueAndGradients(batch, { into }).value,
-    theirs() {
-      let sum = 0;
-      for (let i = 0; i < count; i++) {
-        const r = targets[i] - predictions[i];
-        const size = Math.abs(r);
-        sum += size <= 1 ? (r * r) / 2 : size - 0.5;
-        gradient[i] = (size <= 1 ? -r : -Math.sign(r)) / count;
-      }
-      return sum / count;
-    },
-  };
+let stopped = false;
+process.on("SIGINT", () => {
+  // A second one ends at once.
+  if (stopped) process.exit(130);
+  stopped = true;
+  measurements?.close();
+});
+
+/** One line on a terminal that says what is under way, nothing elsewhere. */
+function say(what) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${what}`);
 }
 
-function sumWork(count) {
-  const draw = random(count);
-  const terms = Float64Array.from({ length: count }, () => draw() * draw());
-  const sum = new ExactSum();
-  return {
-    name: `sum of ${count} terms`,
-    peer: "naive float64 sum",
-    mine() {
-      sum.clear();
-      for (let i = 0; i < count; i++) sum.add(terms[i]);
-      return sum.value;
-    },
-    theirs() {
-      let total = 0;
-      for (let i = 0; i < count; i++) total += terms[i];
-      return total;
-    },
-  };
-}
+install();
+if (!flags["no-build"]) build();
+say("installing the peers");
+const notes = [installPeers()].filter(Boolean);
+const pytorch = findPyTorch(flags.python);
+if (flags.python && !pytorch) throw new Error(`--python ${flags.python}: expected a Python that imports torch`);
+say("measuring the memory");
+const bandwidth = await copyBandwidth(threads);
+const report = {
+  machine: {
+    processor: cpus()[0]?.model.trim() ?? "unknown",
+    cores,
+    memory: totalmem(),
+    system: `${process.platform} ${process.arch}`,
+    node: process.version,
+    pytorch: pytorch?.version,
+    pytorchBlas: pytorch?.blas,
+  },
+  date: new Date().toISOString(),
+  quick: flags.quick,
+  threads,
+  rounds,
+  bandwidth,
+  notes,
+  works: [],
+};
 
-function milliseconds(work) {
-  const start = process.hrtime.bigint();
-  const value = work();
-  return { value, time: Number(process.hrtime.bigint() - start) / 1e6 };
-}
-
-function measure({ name, peer, mine, theirs }) {
-  mine();
-  theirs();
-  const [ours, others] = [[], []];
-  let difference = 0;
-  for (let round = 0; round < rounds; round++) {
-    const [a, b] = [milliseconds(mine), milliseconds(theirs)];
-    ours.push(a.time);
-    others.push(b.time);
-    difference = Math.abs(a.value - b.value) / Math.abs(b.value);
+const folder = mkdtempSync(join(tmpdir(), "losswright-bench-"));
+const measurements = new Measurements({
+  peers: allPeers({ pytorch }),
+  threads,
+  rounds,
+  engine: flags.engine,
+  folder,
+  say: (what) => say(`[${report.works.length}/${works.length}] ${what}`),
+  stopped: () => stopped,
+});
+try {
+  for (const work of works) {
+    if (stopped) break;
+    const result = {};
+    report.works.push(result);
+    await measurements.measure(work, result);
   }
-  const median = (times) => times.toSorted((x, y) => x - y)[times.length >> 1];
-  const [own, other] = [median(ours), median(others)];
-  return {
-    name,
-    peer,
-    milliseconds: own,
-    best: Math.min(...ours),
-    peerMilliseconds: other,
-    ratio: own / other,
-    difference,
-  };
+} finally {
+  measurements.close();
+  rmSync(folder, { recursive: true, force: true });
+  say("");
 }
-
-const works = [crossEntropyWork(8192, 1000), crossEntropyWork(65536, 10), huberWork(1 << 20), sumWork(1 << 20)];
-const results = works.map(measure);
-console.log(`Forward and gradient, float32, one thread, median of ${rounds}; exact sums on. Node ${process.version}.`);
-const columns = ["work", "ms", "peer", "peer ms", "ratio", "values differ by"];
-const rows = results.map((r) => [
-  r.name,
-  r.milliseconds.toFixed(2),
-  r.peer,
-  r.peerMilliseconds.toFixed(2),
-  `${r.ratio.toFixed(2)}x`,
-  r.difference.toExponential(0),
-]);
-const widths = columns.map((column, i) => Math.max(column.length, ...rows.map((row) => row[i].length)));
-for (const row of [columns, ...rows])
-  console.log(
-    row
-      .map((cell, i) => cell.padEnd(widths[i]))
-      .join("  ")
-      .trimEnd(),
-  );
-if (flags.json) {
-  const machine = { node: process.version, platform: process.platform, arch: process.arch, cpu: cpus()[0]?.model };
-  writeFileSync(flags.json, `${JSON.stringify({ machine, rounds, results }, null, 2)}\n`);
+// What others do to the machine only ever slows a copy down: the faster of two is nearer to what it can.
+if (!stopped) report.bandwidth = Math.max(bandwidth, await copyBandwidth(threads));
+for (const result of report.works) judge(result, report);
+if (stopped) {
+  notes.push("Interrupted: the last work may be incomplete, and those after it are missing.");
+  process.exitCode = 130;
 }
+report.works = report.works.filter(({ median, cannot }) => median !== undefined || cannot !== undefined);
+process.stdout.write(text(report));
+if (flags.json) writeFileSync(flags.json, `${JSON.stringify(report, null, 2)}\n`);
+if (flags.html) writeFileSync(flags.html, await page(report));

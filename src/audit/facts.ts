@@ -1,9 +1,9 @@
 import type { ContractInput, Json } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
-import { objectiveFrom } from "../losses/index.js";
 import { total } from "../tally/index.js";
 import { isTensor, type Tensor } from "../tensor/index.js";
 import type { AuditedStep } from "./audited-step.js";
+import { referenceObjective } from "./reference.js";
 
 /** A step before its explanations are known, as hypotheses are made of it. */
 export type OpenedStep = Omit<AuditedStep, "explanations">;
@@ -36,7 +36,7 @@ export function sizeOfStep({ parts }: OpenedStep): number {
 /** The value of the whole step under another contract; undefined where the fields contradict it. */
 export function valueUnder({ searched }: OpenedStep, contract: ContractInput): number | undefined {
   try {
-    const objective = objectiveFrom(contract);
+    const objective = referenceObjective(contract);
     const tallies = searched.map(({ batch }) => objective.tally(batch));
     return objective.value(
       total(tallies, objective.couples && tallies.length > 1 ? { acrossBatches: "independent" } : {}),

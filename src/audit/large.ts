@@ -1,9 +1,10 @@
 import type { ContractInput } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import { isRowSource, type RowSource, type SampledContext, type StepRecord } from "../io/index.js";
-import { type AnyBatch, axesOf, type Objective, objectiveFrom } from "../losses/index.js";
+import { type AnyBatch, axesOf, type Objective } from "../losses/index.js";
 import { type Tally, total } from "../tally/index.js";
 import { dataOf, isTensor, sizeOf, type Tensor, view } from "../tensor/index.js";
+import { referenceObjective } from "./reference.js";
 
 /** A field in memory, or rows of it that are read when asked for. */
 type Leaf = Tensor | RowSource;
@@ -21,7 +22,7 @@ const kept = 1 << 19;
  * @throws `unsupported` where a row's loss depends on other rows, or its share of the value on units that are not kept
  */
 export async function sampledByRows(record: StepRecord<Leaf>): Promise<StepRecord> {
-  const objective = objectiveFrom(record.intended as unknown as ContractInput);
+  const objective = referenceObjective(record.intended as unknown as ContractInput);
   const holders = record.parts.length ? record.parts : [record as StepRecord<Leaf> & { fields: Record<string, Leaf> }];
   const made: Part[] = [];
   // One part after the other: a step of many large parts is in memory one block at a time.

@@ -1,8 +1,8 @@
-import { objectiveFrom } from "../losses/index.js";
 import type { Note } from "../tally/index.js";
 import type { AuditedStep } from "./audited-step.js";
 import { underReduction } from "./explain/reductions.js";
 import { joinAlongTime } from "./join.js";
+import { referenceObjective } from "./reference.js";
 
 /**
  * What evaluating the contract on the recorded fields has to say, part by part; pieces of the same rows are one part.
@@ -11,7 +11,7 @@ import { joinAlongTime } from "./join.js";
  */
 export function notesOf({ objective, parts, record }: AuditedStep): readonly Note[] {
   const reduction = { ...objective.reduction, onEmpty: "zero" as const };
-  const lenient = objectiveFrom(underReduction(objective.contract, reduction));
+  const lenient = referenceObjective(underReduction(objective.contract, reduction));
   const batches = parts.map(({ batch }) => batch);
   const joined = record.context.splitAxis === "sequence" && batches.length > 1;
   const wholes = joined ? [joinAlongTime(batches)] : batches;

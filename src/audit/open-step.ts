@@ -1,7 +1,7 @@
 import type { ContractInput } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import type { LossTerm, StepContext, StepRecord } from "../io/index.js";
-import { type Objective, objectiveFrom } from "../losses/index.js";
+import type { Objective } from "../losses/index.js";
 import { total } from "../tally/index.js";
 import { type Tensor, view } from "../tensor/index.js";
 import {
@@ -17,6 +17,7 @@ import { checks } from "./checks/index.js";
 import { explain } from "./explain/explain.js";
 import { Gradients } from "./explain/gradients.js";
 import { joinAlongTime, joinRows, lengthOf, masksOfPieces, rowCountOf, splitAlongTime, splitRows } from "./join.js";
+import { referenceObjective } from "./reference.js";
 import { openSample } from "./sample.js";
 
 /**
@@ -27,7 +28,7 @@ import { openSample } from "./sample.js";
  * the fields contradict is not thrown but held as `contradiction`
  */
 export function openStep(record: StepRecord, { search = true } = {}): AuditedStep {
-  const objective = objectiveFrom(record.intended as unknown as ContractInput);
+  const objective = referenceObjective(record.intended as unknown as ContractInput);
   const parts = partsOf(record);
   const tolerance = toleranceOf(record.context);
   const leastLoss = resolution / tolerance.loss;

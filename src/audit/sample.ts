@@ -1,10 +1,11 @@
 import { type ContractInput, constantOf, type Reduction } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import type { SampledContext, StepRecord } from "../io/index.js";
-import { type AnyBatch, type Objective, objectiveFrom } from "../losses/index.js";
+import type { AnyBatch, Objective } from "../losses/index.js";
 import { dataOf, isTensor, sameShape, sizeOf, type Tensor, view } from "../tensor/index.js";
 import type { AuditedPart, Counted, Declared, SearchedPart } from "./audited-step.js";
 import { Gradients } from "./explain/gradients.js";
+import { referenceObjective } from "./reference.js";
 
 /** A sampled step: what its kept units give, over the denominator of the whole. */
 export interface OpenedSample {
@@ -82,7 +83,7 @@ export function openSample(
       denominatorUnder: (reduction: Reduction, labelShift = shift) => {
         const { contract } = objective;
         const options = "labelShift" in contract.options ? { ...contract.options, labelShift } : contract.options;
-        const changed = objectiveFrom({ ...contract, options, reduction } as ContractInput);
+        const changed = referenceObjective({ ...contract, options, reduction } as ContractInput);
         return changed.denominator(wholeBatch(part.batch, sampled)).value;
       },
       ...(sampled.tally.numerator !== undefined && {
@@ -96,7 +97,7 @@ export function openSample(
 }
 
 function unshifted({ contract }: Objective): Objective {
-  return objectiveFrom({ ...contract, options: { ...contract.options, labelShift: 0 } } as ContractInput);
+  return referenceObjective({ ...contract, options: { ...contract.options, labelShift: 0 } } as ContractInput);
 }
 
 /** A part that was kept whole, beside others that were not. */

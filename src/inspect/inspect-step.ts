@@ -25,7 +25,7 @@ export function inspectStep(record: StepRecord): Inspection {
       fix: "write the contract of the part to look at, with its fields, as a record of its own.",
     });
   }
-  const objective = objectiveFrom(record.intended as unknown as ContractInput);
+  const objective = objectiveFrom(record.intended as unknown as ContractInput).withEngine("reference");
   const parts = fields ? [{ fields, context }] : record.parts;
   return {
     name,

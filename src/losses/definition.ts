@@ -206,6 +206,12 @@ export interface LossDefinition<Options extends object> {
   kernel?(batch: BatchView<Options>): KernelPlan | string;
 }
 
+/** What a walk over a batch needs of a definition. */
+export type RowDefinition = Pick<
+  LossDefinition<object>,
+  "name" | "fields" | "unitShape" | "alignment" | "open" | "kernel"
+>;
+
 /** Whether a unit's loss depends on the other units of its batch, under these options. */
 export function couplesBatch<Options extends object>({ couples = false }: LossDefinition<Options>, options: Options) {
   return typeof couples === "function" ? couples(options) : couples;

@@ -4,7 +4,7 @@ import { runRows, type Session, session, whyOneThread } from "../kernels/index.j
 import { type Engine, ExactSum, type Note } from "../tally/index.js";
 import type { Tensor } from "../tensor/index.js";
 import type { BoundBatch } from "./batch.js";
-import type { KernelPlan, LossDefinition } from "./definition.js";
+import type { KernelPlan, RowDefinition } from "./definition.js";
 import { Pass } from "./pass.js";
 import type { Units } from "./units.js";
 
@@ -20,7 +20,7 @@ export interface ReadyKernel {
  * @throws `unsupported` where `engine` is `"wasm"` and no kernel can run, with the reason
  */
 export function kernelFor(
-  definition: LossDefinition<object>,
+  definition: RowDefinition,
   batch: BoundBatch<object>,
   engine: Engine | undefined,
 ): ReadyKernel | undefined {
@@ -38,7 +38,7 @@ export function kernelFor(
   });
 }
 
-function findKernel(definition: LossDefinition<object>, batch: BoundBatch<object>): ReadyKernel | string {
+function findKernel(definition: RowDefinition, batch: BoundBatch<object>): ReadyKernel | string {
   if (!definition.kernel) return `no kernel computes ${definition.name}`;
   const plan = definition.kernel(batch);
   if (typeof plan === "string") return plan;
@@ -55,12 +55,7 @@ function findKernel(definition: LossDefinition<object>, batch: BoundBatch<object
 }
 
 /** Whether the classes are the last axis: whatever its neighbors' lengths, so that parts of a batch run as the whole. */
-function hasWholeRows(
-  definition: LossDefinition<object>,
-  batch: BoundBatch<object>,
-  name: string,
-  { shape }: Tensor,
-): boolean {
+function hasWholeRows(definition: RowDefinition, batch: BoundBatch<object>, name: string, { shape }: Tensor): boolean {
   if (!definition.fields[name]!.followsClassAxis) return true;
   const axis = definition.alignment?.(batch.options).classAxis ?? -1;
   return axis === -1 || axis === shape.length - 1;
@@ -70,7 +65,7 @@ let saidWhyReference = false;
 let saidOneThread = false;
 
 /** What must be said once in a process: that kernels cannot run here, or on one thread alone. */
-export function engineNotes(definition: LossDefinition<object>, ready: ReadyKernel | undefined): readonly Note[] {
+export function engineNotes(definition: RowDefinition, ready: ReadyKernel | undefined): readonly Note[] {
   const said: Note[] = [];
   if (!ready && definition.kernel && !saidWhyReference) {
     const live = session();
@@ -103,7 +98,7 @@ export interface KernelResult {
 
 /** A walk over a batch: its parts, and what is asked of it. */
 export interface KernelWalk {
-  readonly definition: LossDefinition<object>;
+  readonly definition: RowDefinition;
   readonly batch: BoundBatch<object>;
   readonly units: Units;
   readonly gradients?: GradientPlan | undefined;

@@ -2,7 +2,7 @@ import { LosswrightError } from "../errors/index.js";
 import type { Note } from "../tally/index.js";
 import { formatShape, placeOf, type Tensor, type TensorData } from "../tensor/index.js";
 import { type BoundBatch, type RowLayout, rowLayout } from "./batch.js";
-import { axesOf, type Domain, domainOf, type FieldSpec, type LossDefinition, type RowMath } from "./definition.js";
+import { axesOf, type Domain, domainOf, type FieldSpec, type RowDefinition, type RowMath } from "./definition.js";
 import type { Units } from "./units.js";
 
 /** A field read by unit: its scratch row, and how rows and gradients move between it and the tensors. */
@@ -46,7 +46,7 @@ export class Pass {
    * @param gradients - zeroed tensors to fill; without them only values are computed
    */
   constructor(
-    definition: LossDefinition<object>,
+    definition: RowDefinition,
     batch: BoundBatch<object>,
     units: Units,
     isLive: (unit: number) => boolean,

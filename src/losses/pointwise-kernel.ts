@@ -13,7 +13,7 @@ export interface PointwiseKernel {
 }
 
 /** Bytes of terms, slopes and tails; `assembly/pointwise.ts`. */
-const SCRATCH = 4096;
+const SCRATCH = 8192;
 
 /** The plan of a kernel over single elements. */
 export function pointwiseKernel(described: PointwiseKernel): KernelPlan {

@@ -479,7 +479,7 @@ function drop(opened: OpenStep): void {
 }
 
 function objectiveOf(contract: ContractInput): Objective {
-  const objective = objectiveFrom(contract);
+  const objective = objectiveFrom(contract).withEngine("reference");
   if ("definition" in objective) return objective;
   throw new LosswrightError({
     code: "unsupported",

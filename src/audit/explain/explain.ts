@@ -1,9 +1,10 @@
 import { type Contract, type ContractInput, canonicalText, type Json, type Reduction } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
-import { type AnyBatch, type Objective, objectiveFrom } from "../../losses/index.js";
+import type { AnyBatch, Objective } from "../../losses/index.js";
 import type { AuditedPart, AuditedStep, SearchedPart } from "../audited-step.js";
 import { agrees, relative } from "../audited-step.js";
 import { sizeOfStep } from "../facts.js";
+import { referenceObjective } from "../reference.js";
 import { wholeBatch } from "../sample.js";
 import { type Aggregated, type Aggregation, aggregations, type PartSums } from "./aggregations.js";
 import { nameOfFactor } from "./factors.js";
@@ -204,7 +205,7 @@ class Search {
 
   /** Whether the gradients of a case point where the reported ones do, on the rows of the probe. */
   private pointsRight({ objective, hypothesis }: Case): boolean {
-    const alike = objectiveFrom(underReduction(objective.contract, innerOf(objective, "weight")));
+    const alike = referenceObjective(underReduction(objective.contract, innerOf(objective, "weight")));
     const { tolerance } = this.step;
     try {
       return this.probe!.parts.every((part) => {
@@ -239,7 +240,7 @@ class Search {
     const { step } = this;
     try {
       const contract = hypothesis.contract ?? (step.searchedObjective.contract as unknown as ContractInput);
-      const objective = objectiveFrom(contract);
+      const objective = referenceObjective(contract);
       return { hypothesis, objective, parts: step.searched, bases: new Map() };
     } catch (error) {
       if (!(error instanceof LosswrightError)) throw error;
@@ -352,7 +353,7 @@ class Search {
     const own = hypothesis.about;
     const outer = aboutParts === "none" ? about : aboutParts;
     this.found.push({
-      contract: objectiveFrom(underReduction(objective.contract, what.reduction)).contract,
+      contract: referenceObjective(underReduction(objective.contract, what.reduction)).contract,
       aggregation: what.aggregation,
       transform: [...(hypothesis.transform ?? []), ...(transform ? [transform] : [])],
       relativeError,
@@ -390,7 +391,7 @@ class Search {
 
   private sumsOf(opened: Case, reduction: Reduction): { sums: PartSums[]; base: Base } {
     const base = this.baseOf(opened, reduction);
-    const changed = objectiveFrom(underReduction(opened.objective.contract, reduction));
+    const changed = referenceObjective(underReduction(opened.objective.contract, reduction));
     const transforms = opened.hypothesis.transform ?? [];
     const relabeled = transforms.find(({ apply }) => apply === "relabel")?.value as number | undefined;
     const isDeclared =
@@ -421,7 +422,7 @@ class Search {
     const known = opened.bases.get(key);
     if (known) return known;
     const { reported } = this.step;
-    const changed = objectiveFrom(underReduction(objective.contract, inner));
+    const changed = referenceObjective(underReduction(objective.contract, inner));
     const made =
       (opened === this.own && this.ownBase(inner)) ||
       opened.parts.map((part) => baseOfPart(changed, part, opened.hypothesis.transform ?? []));

@@ -1,7 +1,8 @@
 import type { Contract, ContractInput, Reduction } from "../../contract/index.js";
 import { perOfUnit } from "../../contract/index.js";
-import { type AnyBatch, type Objective, objectiveFrom } from "../../losses/index.js";
+import type { AnyBatch, Objective } from "../../losses/index.js";
 import { isTensor, sizeOf } from "../../tensor/index.js";
+import { referenceObjective } from "../reference.js";
 
 /** A reduction that could stand behind reported numbers, and in words what divides in it. */
 export interface ReductionCandidate {
@@ -65,7 +66,10 @@ export function reductionCandidates(
   }
   if (definition.alignment?.(objective.options).labelShift) {
     const { contract } = objective;
-    const unshifted = objectiveFrom({ ...contract, options: { ...contract.options, labelShift: 0 } } as ContractInput);
+    const unshifted = referenceObjective({
+      ...contract,
+      options: { ...contract.options, labelShift: 0 },
+    } as ContractInput);
     const all = batches.reduce((sum, batch) => sum + unshifted.denominator(batch).value, 0);
     constant(all, "the labels as they stand before the shift, the first of each row included");
   }

@@ -1,5 +1,5 @@
-import { objectiveFrom } from "../../losses/index.js";
 import type { AuditedStep } from "../audited-step.js";
+import { referenceObjective } from "../reference.js";
 import { aggregations } from "./aggregations.js";
 import type { Explanation } from "./explain.js";
 import { namedLoss } from "./named-loss.js";
@@ -15,7 +15,7 @@ export function reevaluate(
   { searched }: Pick<AuditedStep, "searched">,
   { contract, transform, aggregation }: Pick<Explanation, "contract" | "transform" | "aggregation">,
 ): number {
-  const objective = objectiveFrom(contract);
+  const objective = referenceObjective(contract);
   const constant = typeof contract.reduction.divideBy === "object" ? contract.reduction.divideBy.constant : undefined;
   const sums = searched.map((part, i) => {
     const { batch, lossFactor, rowLoss: name } = transformed({ ...part, objective }, transform);

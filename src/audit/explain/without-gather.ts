@@ -1,7 +1,8 @@
 import { LosswrightError } from "../../errors/index.js";
-import { type AnyBatch, type Objective, objectiveFrom } from "../../losses/index.js";
+import type { AnyBatch, Objective } from "../../losses/index.js";
 import { exp } from "../../numerics/index.js";
 import { dataOf, isTensor, type Tensor, view } from "../../tensor/index.js";
+import { referenceObjective } from "../reference.js";
 import type { RowLossSums } from "./row-losses.js";
 
 /**
@@ -26,7 +27,7 @@ export function withoutGather(
   if (objective.name === "clip" && !batch.excludeMask) {
     const logScale = Number(isTensor(batch.logScale) ? batch.logScale.data[0] : batch.logScale);
     const options = { normalize: false, temperature: exp(-logScale) };
-    const search = objectiveFrom({ objective: "infoNce", options });
+    const search = referenceObjective({ objective: "infoNce", options });
     const { images, texts } = fields as { images: Tensor; texts: Tensor };
     const both = [
       direction(search, images, texts, rowsOfParts, { queries: "images", keys: "texts" }, 0.5),

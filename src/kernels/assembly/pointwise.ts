@@ -21,10 +21,12 @@ import { addExact, BLOCK } from "./sum";
 import { addTerms, markOdd } from "./terms";
 import {
   choose,
+  exponentialsOfMinusSize,
   expOfNegative,
   half,
   log1p,
   log1pOfUnit,
+  log1psOfUnit,
   minusSize,
   minusTwo,
   negative,
@@ -35,10 +37,12 @@ import {
   three,
 } from "./vector";
 
-// The scratch of a thread: accumulator, terms, slopes, a row of each input's tail, padded.
+// The scratch of a thread: accumulator, terms, slopes, what phases leave, a vector of each input's tail, padded.
 const TERMS: usize = 640;
 const SLOPES: usize = TERMS + 1024;
-const TAILS: usize = SLOPES + 1024;
+const EXPONENTIALS: usize = SLOPES + 1024;
+const LOGARITHMS: usize = EXPONENTIALS + 1024;
+const TAILS: usize = LOGARITHMS + 1024;
 
 // What a loss reads beside its elements, four copies each. Globals, since every thread has its own instance.
 let p1: v128 = f32x4.splat(0);
@@ -49,7 +53,7 @@ abstract class VectorLoss {
   abstract prepare(record: usize): void;
   /**
    * Stores the losses of four elements, and their slopes by the first input times `factor`; p, q and s are what
-   * `prepare` left.
+   * `prepare` left, e and tail what the phases did: exp(−|a|) and log(1 + e).
    */
   abstract compute(
     terms: usize,
@@ -61,8 +65,13 @@ abstract class VectorLoss {
     p: v128,
     q: v128,
     s: v128,
+    e: v128,
+    tail: v128,
   ): void;
 }
+
+/** A loss of logits: its exponentials and logarithms are computed over the whole block first. */
+abstract class PhasedLoss extends VectorLoss {}
 
 // @ts-ignore: decorator
 @inline
@@ -76,7 +85,7 @@ class SquaredError extends VectorLoss {
   prepare(record: usize): void {}
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const r = f32x4.sub(b, a);
     v128.store(terms, f32x4.mul(r, r));
     v128.store(slopes, f32x4.mul(f32x4.mul(r, minusTwo()), factor));
@@ -89,7 +98,7 @@ class AbsoluteError extends VectorLoss {
   prepare(record: usize): void {}
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const back = f32x4.sub(a, b);
     v128.store(terms, size(back));
     // The sign of −r, 0 where r is.
@@ -107,7 +116,7 @@ class Huber extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const back = f32x4.sub(a, b);
     const length = size(back);
     const short = f32x4.pmin(length, p);
@@ -126,7 +135,7 @@ class SmoothL1 extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const back = f32x4.sub(a, b);
     const length = size(back);
     const short = f32x4.pmin(length, p);
@@ -145,7 +154,7 @@ class PseudoHuber extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const r = f32x4.sub(b, a);
     const ratio = f32x4.div(r, p);
     const root = f32x4.sqrt(f32x4.add(one(), f32x4.mul(ratio, ratio)));
@@ -163,7 +172,7 @@ class Quantile extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const r = f32x4.sub(b, a);
     const zero = f32x4.splat(0);
     const side = v128.and(choose(f32x4.gt(r, zero), p, q), f32x4.ne(r, zero));
@@ -181,7 +190,7 @@ class Expectile extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const r = f32x4.sub(b, a);
     const pull = f32x4.mul(choose(f32x4.lt(r, f32x4.splat(0)), q, p), r);
     v128.store(terms, f32x4.mul(pull, r));
@@ -198,7 +207,7 @@ class Cauchy extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const r = f32x4.sub(b, a);
     const ratio = f32x4.div(r, p);
     const square = f32x4.mul(f32x4.mul(ratio, ratio), half());
@@ -217,7 +226,7 @@ class Tukey extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+  compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const r = f32x4.sub(b, a);
     const isFar = f32x4.gt(size(r), p);
     const ratio = f32x4.div(r, p);
@@ -240,7 +249,7 @@ function outsideUnit(y: v128, other: v128): v128 {
 }
 
 /** a log(1 + e^−z) + b log(1 + e^z) with a = c y and b = 1 − y. */
-class BinaryCrossEntropy extends VectorLoss {
+class BinaryCrossEntropy extends PhasedLoss {
   // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {
@@ -249,16 +258,15 @@ class BinaryCrossEntropy extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, z: v128, target: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+  compute(terms: usize, slopes: usize, z: v128, target: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const zero = f32x4.splat(0);
     const y = f32x4.add(f32x4.mul(target, p), q);
     const ofZero = f32x4.sub(one(), y);
     const ofOne = f32x4.mul(c, y);
-    const e = expOfNegative(minusSize(z));
     const inverse = f32x4.div(one(), f32x4.add(one(), e));
-    const tail = f32x4.mul(log1pOfUnit(e), f32x4.add(ofOne, ofZero));
+    const middle = f32x4.mul(tail, f32x4.add(ofOne, ofZero));
     const sides = f32x4.sub(f32x4.mul(ofZero, f32x4.pmax(z, zero)), f32x4.mul(ofOne, f32x4.pmin(z, zero)));
-    v128.store(terms, v128.or(f32x4.add(tail, sides), outsideUnit(target, f32x4.sub(one(), target))));
+    v128.store(terms, v128.or(f32x4.add(middle, sides), outsideUnit(target, f32x4.sub(one(), target))));
     // σ(z) is 1/(1 + e) above 0 and e/(1 + e) below; σ(−z) the other way round.
     const isNegative = f32x4.lt(z, zero);
     const smaller = choose(isNegative, ofZero, ofOne);
@@ -269,7 +277,7 @@ class BinaryCrossEntropy extends VectorLoss {
 }
 
 /** (a m^γ) ℓ for γ = 1 and 2, γ being in s: m^(γ − 1) is 1 or m. */
-class BinaryFocal extends VectorLoss {
+class BinaryFocal extends PhasedLoss {
   // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {
@@ -279,17 +287,16 @@ class BinaryFocal extends VectorLoss {
   }
   // @ts-ignore: decorator
   @inline
-  compute(terms: usize, slopes: usize, z: v128, y: v128, c: v128, factor: v128, p: v128, q: v128, s: v128): void {
+  compute(terms: usize, slopes: usize, z: v128, y: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const zero = f32x4.splat(0);
     const other = f32x4.sub(one(), y);
-    const e = expOfNegative(minusSize(z));
     const inverse = f32x4.div(one(), f32x4.add(one(), e));
     const small = f32x4.mul(e, inverse);
     const isNegative = f32x4.lt(z, zero);
     const up = choose(isNegative, small, inverse);
     const down = choose(isNegative, inverse, small);
     const sides = f32x4.sub(f32x4.mul(other, f32x4.pmax(z, zero)), f32x4.mul(y, f32x4.pmin(z, zero)));
-    const likelihood = f32x4.add(log1pOfUnit(e), sides);
+    const likelihood = f32x4.add(tail, sides);
     const ofZero = f32x4.mul(up, other);
     const ofOne = f32x4.mul(down, y);
     const mass = f32x4.add(ofZero, ofOne);
@@ -330,6 +337,10 @@ function walkVector<T extends VectorLoss>(record: usize, from: usize, to: usize,
   const factors = word(record, FACTORS);
   const odd = word(record, ODD);
   const terms = scratch + TERMS;
+  const isPhased = loss instanceof PhasedLoss;
+  const exponentials = scratch + EXPONENTIALS;
+  const logarithms = scratch + LOGARITHMS;
+  const shared = v128.load32_splat(entries);
   const p = p1;
   const q = p2;
   const s = p3;
@@ -342,29 +353,30 @@ function walkVector<T extends VectorLoss>(record: usize, from: usize, to: usize,
     const slopes = out != 0 && isUniform ? out + (start << 2) : scratch + SLOPES;
     const left = a + (start << 2);
     const right = b + (start << 2);
-    if (entryCount == 1) {
-      const c = v128.load32_splat(entries);
-      for (let at: usize = 0, end = (whole as usize) << 2; at < end; at += 16) {
-        loss.compute(terms + at, slopes + at, v128.load(left + at), v128.load(right + at), c, factor, p, q, s);
-      }
-    } else {
-      for (let at: usize = 0, end = (whole as usize) << 2; at < end; at += 16) {
-        const c = perEntry(entries, entryCount, first + start + (at >> 2));
-        loss.compute(terms + at, slopes + at, v128.load(left + at), v128.load(right + at), c, factor, p, q, s);
-      }
+    const bytes = (whole as usize) << 2;
+    if (isPhased) {
+      exponentialsOfMinusSize(left, bytes, exponentials);
+      log1psOfUnit(exponentials, bytes, logarithms);
+    }
+    for (let at: usize = 0; at < bytes; at += 16) {
+      const c = entryCount == 1 ? shared : perEntry(entries, entryCount, first + start + (at >> 2));
+      const e = isPhased ? v128.load(exponentials + at) : shared;
+      const tail = isPhased ? v128.load(logarithms + at) : shared;
+      loss.compute(terms + at, slopes + at, v128.load(left + at), v128.load(right + at), c, factor, p, q, s, e, tail);
     }
     if (whole < count) {
       // The last one to three elements, in a vector of their own with zeros beside them.
       const rest = ((count - whole) as usize) << 2;
-      const at = (whole as usize) << 2;
       const tails = scratch + TAILS;
       memory.fill(tails, 0, 48);
-      memory.copy(tails, left + at, rest);
-      memory.copy(tails + 16, right + at, rest);
+      memory.copy(tails, left + bytes, rest);
+      memory.copy(tails + 16, right + bytes, rest);
       const c = perEntry(entries, entryCount, first + start + whole);
-      loss.compute(terms + at, tails + 32, v128.load(tails), v128.load(tails, 16), c, factor, p, q, s);
-      memory.fill(terms + at + rest, 0, 16 - rest);
-      memory.copy(slopes + at, tails + 32, rest);
+      const a = v128.load(tails);
+      const e = expOfNegative(minusSize(a));
+      loss.compute(terms + bytes, tails + 32, a, v128.load(tails, 16), c, factor, p, q, s, e, log1pOfUnit(e));
+      memory.fill(terms + bytes + rest, 0, 16 - rest);
+      memory.copy(slopes + bytes, tails + 32, rest);
     }
     if (!isUniform) {
       for (let i: usize = 0; i < (count as usize); i++) {

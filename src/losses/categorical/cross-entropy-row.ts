@@ -90,16 +90,12 @@ export function crossEntropyKernel(batch: BatchView<CrossEntropyOptions>): Kerne
   const { labelSmoothing, classWeights, temperature, zLoss, logitSoftCap, priors, logitAdjustment } = options;
   const outside = [temperature, logitSoftCap ?? 1].find((value) => !(value >= 1e-15 && value <= 1e15));
   if (outside !== undefined) return `an option is ${outside}, too far out for float32`;
-  const classes = batch.sizes.K!;
   const hasTargets = !batch.has("labels");
   const adjusts = temperature !== 1 || logitSoftCap !== null || priors !== null;
   const weighs = hasTargets || labelSmoothing > 0;
-  const isFew = classes <= FEW_CLASSES && !adjusts && !weighs && zLoss === 0;
+  if (!adjusts && !weighs && zLoss === 0) return hardLabelKernel(batch);
   const flags =
-    (adjusts ? SoftmaxFlag.adjusts : 0) |
-    (weighs ? SoftmaxFlag.weighs : 0) |
-    (hasTargets ? SoftmaxFlag.hasTargets : 0) |
-    (isFew ? SoftmaxFlag.few : 0);
+    (adjusts ? SoftmaxFlag.adjusts : 0) | (weighs ? SoftmaxFlag.weighs : 0) | (hasTargets ? SoftmaxFlag.hasTargets : 0);
   const weighsZ = weighs && !hasTargets && classWeights !== null;
   return softmaxKernel(batch, {
     kernel: "crossEntropy",
@@ -110,7 +106,20 @@ export function crossEntropyKernel(batch: BatchView<CrossEntropyOptions>): Kerne
       weighs && classWeights ? Float32Array.from(classWeights) : undefined,
     ],
     flags,
-    scratchRows: isFew ? 0 : 4,
+    scratchRows: 4,
+    nanosecondsPerClass: 1.2,
+  });
+}
+
+/** The kernel of −log p of one class a row of `logits`, with no option. */
+export function hardLabelKernel(batch: BatchView<object>): KernelPlan {
+  const isFew = batch.sizes.K! <= FEW_CLASSES;
+  return softmaxKernel(batch, {
+    kernel: "crossEntropy",
+    inputs: ["logits"],
+    parameters: [0, 1, 0, 0, 0],
+    flags: isFew ? SoftmaxFlag.few : 0,
+    scratchRows: isFew ? 0 : 1,
     nanosecondsPerClass: 1.2,
   });
 }

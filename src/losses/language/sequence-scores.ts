@@ -1,10 +1,13 @@
 import { choiceOption, numberOption, type OptionSpecs, resolveOptions } from "../../contract/index.js";
 import { checkObject, LosswrightError, rejectUnknown } from "../../errors/index.js";
-import { ExactSum } from "../../tally/index.js";
+import { type Engine, ExactSum } from "../../tally/index.js";
 import { formatShape, isTensor, type Tensor, type Unlabeled, view } from "../../tensor/index.js";
 import { type AnyBatch, type BoundBatch, bindBatch, type FieldsOf } from "../batch.js";
 import { gradientBuffers } from "../call.js";
+import { hardLabelKernel } from "../categorical/cross-entropy-row.js";
 import { categoricalFields } from "../categorical/labels.js";
+import type { RowDefinition } from "../definition.js";
+import { checkEngine, kernelFor, type ReadyKernel, walkWithKernel } from "../kernel-walk.js";
 import type { CallOptions } from "../objective.js";
 import { SoftmaxRow } from "../softmax-row.js";
 import { Units } from "../units.js";
@@ -18,6 +21,8 @@ interface Options {
 
 /** What {@link sequenceScores} takes: `logits` or `logProbs`, the labels, and how a score is formed. */
 export type SequenceScoresInput = Partial<Options> & {
+  /** Forces an engine; without it a kernel runs where it can. */
+  readonly engine?: Engine;
   /** The token at each position, already shifted: `labels[b, t]` is what the scores at t predict. `[B, T]`. */
   readonly labels: Tensor<"classIndices" | Unlabeled>;
   /** 1 where a token counts, beside `ignoreIndex`: `[B, T]` or `[B, 1]`. */
@@ -31,6 +36,8 @@ export type SequenceScoresInput = Partial<Options> & {
 export interface ScoredSequences extends Tensor<"scores", "float64"> {
   /** Whether they are sums or means; what `dpo` and its kin write into their contract. */
   readonly score: "sum" | "mean";
+  /** Which engine computed the log-probabilities of float32 logits, and will compute their gradients. */
+  readonly ranBy: Engine;
   /** How many labels each sequence counts, `[B]`. */
   readonly lengths: Tensor<Unlabeled, "int32">;
   /**
@@ -58,6 +65,29 @@ const fields = {
 } as const satisfies FieldsOf<Options>["fields"];
 
 const definition: FieldsOf<Options> = { name: where, fields, oneOf: [["logits", "logProbs"]], unitShape: ["B", "T"] };
+
+/** −log p of the label of each position of `logits`, as a loss for the engines. */
+const tokenLoss: RowDefinition = {
+  ...definition,
+  open(batch, { rows, own }) {
+    const label = batch.index("labels");
+    const logits = rows.logits!;
+    const softmax = new SoftmaxRow(logits.length);
+    return {
+      loss(unit) {
+        softmax.update(logits);
+        return softmax.broken ? Number.NaN : softmax.negativeLog(label(unit));
+      },
+      gradient(unit) {
+        const slopes = own.logits!;
+        const y = label(unit);
+        for (let k = 0; k < slopes.length; k++) slopes[k] = softmax.probability(k);
+        slopes[y] = softmax.broken ? Number.NaN : -softmax.complement(y);
+      },
+    };
+  },
+  kernel: (batch) => (batch.has("logits") ? hardLabelKernel(batch) : "log-probabilities are given"),
+};
 
 const specs: OptionSpecs<Options> = {
   score: choiceOption("whether a score is the sum or the mean of its tokens' log-probabilities", "sum", [
@@ -91,15 +121,25 @@ const specs: OptionSpecs<Options> = {
  */
 export function sequenceScores(input: SequenceScoresInput): ScoredSequences {
   checkObject(where, "input", input);
-  rejectUnknown(where, "argument", input, [...Object.keys(fields), "mask", ...Object.keys(specs)]);
-  const { score: givenScore, ignoreIndex: givenIgnored, ...tensors } = input;
+  rejectUnknown(where, "argument", input, [...Object.keys(fields), "mask", "engine", ...Object.keys(specs)]);
+  const { score: givenScore, ignoreIndex: givenIgnored, engine, ...tensors } = input;
+  if (engine !== undefined) checkEngine(where, engine);
   const options = resolveOptions(where, specs, { score: givenScore, ignoreIndex: givenIgnored });
   const batch = bindBatch(definition, options, tensors as AnyBatch);
   const label = batch.integer("labels");
-  const present = (unit: number) => label(unit) !== options.ignoreIndex;
-  const units = new Units(batch, { present }, { per: "token", divideBy: "weight", onEmpty: "zero" }, 0);
+  const rules = {
+    present: (unit: number) => label(unit) !== options.ignoreIndex,
+    ignored: { field: "labels", value: options.ignoreIndex },
+  };
+  // Rows are the groups, so that each has a factor of its own on the way back.
+  const units = new Units(batch, rules, { per: "sequence", divideBy: "weight", onEmpty: "zero" }, 0);
   const [rows, steps] = batch.unitShape as [number, number];
-  const tokens = batch.has("logits") ? logitTokens(batch) : logProbTokens(batch);
+  const kernel = kernelFor(tokenLoss, batch, engine);
+  const tokens = kernel
+    ? kernelTokens(kernel, batch, units)
+    : batch.has("logits")
+      ? logitTokens(batch, units)
+      : logProbTokens(batch, units);
   const scores = new Float64Array(rows);
   const lengths = new Int32Array(rows);
   const sum = new ExactSum();
@@ -115,18 +155,15 @@ export function sequenceScores(input: SequenceScoresInput): ScoredSequences {
   return {
     ...view(scores, [rows], "scores", "float64"),
     score: options.score,
+    ranBy: kernel ? "wasm" : "reference",
     lengths: view(lengths, [rows], "unlabeled", "int32"),
     pullback(scoreGradients, call = {}) {
       const slopes = readScoreGradients(scoreGradients, rows);
       checkObject(where, "call", call);
       rejectUnknown(where, "call option", call, ["into"]);
-      const buffers = gradientBuffers(batch, fields, call.into?.gradients);
+      const buffers = gradientBuffers(batch, fields, call.into?.gradients, !kernel);
       const out = buffers[tokens.field] as Tensor<Unlabeled, "float64">;
-      for (let unit = 0; unit < rows * steps; unit++) {
-        const row = Math.floor(unit / steps);
-        if (slopes[row] === 0 || !units.counts(unit)) continue;
-        tokens.spread(unit, slopes[row]! / (options.score === "mean" ? lengths[row]! : 1), out.data);
-      }
+      tokens.spread((row) => slopes[row]! / (options.score === "mean" ? Math.max(lengths[row]!, 1) : 1), out);
       return out;
     },
   };
@@ -136,11 +173,33 @@ export function sequenceScores(input: SequenceScoresInput): ScoredSequences {
 interface Tokens {
   readonly field: "logits" | "logProbs";
   logProbability(unit: number): number;
-  /** Writes factor · d log p / d field into the row of a unit. */
-  spread(unit: number, factor: number, out: Float64Array): void;
+  /** Writes factor(row) · d log p / d field into the rows of all units; a factor of 0 leaves zeros. */
+  spread(factor: (row: number) => number, out: Tensor<Unlabeled, "float64">): void;
 }
 
-function logitTokens(batch: BoundBatch<Options>): Tokens {
+function kernelTokens(kernel: ReadyKernel, batch: BoundBatch<Options>, units: Units): Tokens {
+  const walk = { definition: tokenLoss, batch, units, wantsLosses: true };
+  const losses = walkWithKernel(kernel, walk).losses!;
+  return {
+    field: "logits",
+    logProbability: (unit) => -losses[unit]!,
+    spread(factor, out) {
+      // The loss is −log p.
+      const plan = { factor: (_: number, row: number) => 0 - factor(row), gradients: { logits: out } };
+      walkWithKernel(kernel, { ...walk, gradients: plan });
+    },
+  };
+}
+
+/** Calls a function for each unit that counts, with the factor of its row, where that is not 0. */
+function spreadOver(units: Units, factor: (row: number) => number, write: (unit: number, factor: number) => void) {
+  for (let unit = 0; unit < units.count; unit++) {
+    const slope = factor(units.groupOf(unit));
+    if (slope !== 0 && units.counts(unit)) write(unit, slope);
+  }
+}
+
+function logitTokens(batch: BoundBatch<Options>, units: Units): Tokens {
   const classes = batch.sizes.K!;
   const logits = batch.reals("logits");
   const label = batch.index("labels");
@@ -157,24 +216,28 @@ function logitTokens(batch: BoundBatch<Options>): Tokens {
       update(unit);
       return softmax.broken ? Number.NaN : -softmax.negativeLog(y);
     },
-    spread(unit, factor, out) {
-      update(unit);
-      const start = unit * classes;
-      for (let k = 0; k < classes; k++) out[start + k] = -softmax.probability(k) * factor;
-      out[start + label(unit)] = softmax.broken ? Number.NaN : softmax.complement(label(unit)) * factor;
+    spread(factor, { data }) {
+      spreadOver(units, factor, (unit, slope) => {
+        update(unit);
+        const start = unit * classes;
+        for (let k = 0; k < classes; k++) data[start + k] = -softmax.probability(k) * slope;
+        data[start + label(unit)] = softmax.broken ? Number.NaN : softmax.complement(label(unit)) * slope;
+      });
     },
   };
 }
 
-function logProbTokens(batch: BoundBatch<Options>): Tokens {
+function logProbTokens(batch: BoundBatch<Options>, units: Units): Tokens {
   const classes = batch.sizes.K!;
   const logProbs = batch.reals("logProbs");
   const label = batch.index("labels");
   return {
     field: "logProbs",
     logProbability: (unit) => logProbs[unit * classes + label(unit)]!,
-    spread(unit, factor, out) {
-      out[unit * classes + label(unit)] = factor;
+    spread(factor, { data }) {
+      spreadOver(units, factor, (unit, slope) => {
+        data[unit * classes + label(unit)] = slope;
+      });
     },
   };
 }
