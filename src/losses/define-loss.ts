@@ -107,7 +107,7 @@ class DefinedObjective implements Objective {
         fix: "fields go into one object, { logits, labels }; call options go to valueAndGradients.",
       });
     }
-    const walked = this.walk(this.open(given));
+    const walked = this.evaluateOnly(this.open(given), this.engine);
     const { tally } = walked;
     return this.evaluation(walked, tally.numerator, tally.denominator.value);
   }
@@ -132,14 +132,17 @@ class DefinedObjective implements Objective {
       return (weight / (averagesInside ? inner * divisor.value : divisor.value)) * scale;
     };
     if (divisor.value === 0) {
-      const walked = this.walk(opened);
+      const walked = this.evaluateOnly(opened, call.engine ?? this.engine);
       const rest = this.reduction.onEmpty === "nan" ? Number.NaN : 0;
       for (const { data } of Object.values(gradients)) data.fill(rest);
       return { ...this.evaluation(walked, walked.tally.numerator, 0), gradients };
     }
     const walked = this.walk(opened, { gradients, factor }, kernel);
     const step = call.denominator instanceof Denominator ? call.denominator : walked.tally.denominator;
-    return { ...this.evaluation(walked, walked.tally.numeratorOver(step), divisor.value), gradients };
+    const { tally, ranBy, notes } = walked;
+    const numerator = tally.numeratorOver(step);
+    const value = this.divide(numerator, divisor.value);
+    return { value, numerator, denominator: divisor.value, tally, ranBy, notes, gradients };
   }
 
   perUnit(given: AnyBatch): Tensor<Unlabeled, "float64"> {
@@ -161,7 +164,7 @@ class DefinedObjective implements Objective {
   }
 
   tally(given: AnyBatch): Tally {
-    return this.walk(this.open(given)).tally;
+    return this.evaluateOnly(this.open(given), this.engine).tally;
   }
 
   denominator(given: AnyBatch): Denominator {
@@ -221,11 +224,15 @@ class DefinedObjective implements Objective {
     });
   }
 
+  private evaluateOnly(opened: Opened, engine: Engine | undefined): Walked {
+    return this.walk(opened, undefined, kernelFor(this.definition, opened.batch, engine));
+  }
+
   /** One walk over the live units: their tally and, with a plan, their gradients. */
   private walk(
     opened: Opened,
-    plan?: GradientPlan,
-    kernel: ReadyKernel | undefined = kernelFor(this.definition, opened.batch, this.engine),
+    plan: GradientPlan | undefined,
+    kernel: ReadyKernel | undefined,
   ): Walked {
     const { sums, notes } = kernel ? this.sumsByKernel(kernel, opened, plan) : this.sumsByReference(opened, plan);
     const ranBy = kernel ? "wasm" : "reference";

@@ -145,7 +145,7 @@ class SmoothL1 extends VectorLoss {
   }
 }
 
-/** r²/(1 + √(1 + q²)): nothing cancels. */
+/** r²/(1 + √(1 + q²)): nothing cancels. Beyond q = 2^16 it is δ(|r| − δ), before q² overflows. */
 class PseudoHuber extends VectorLoss {
   // @ts-ignore: decorator
   @inline
@@ -158,8 +158,12 @@ class PseudoHuber extends VectorLoss {
     const r = f32x4.sub(b, a);
     const ratio = f32x4.div(r, p);
     const root = f32x4.sqrt(f32x4.add(one(), f32x4.mul(ratio, ratio)));
-    v128.store(terms, f32x4.mul(r, f32x4.div(r, f32x4.add(one(), root))));
-    v128.store(slopes, f32x4.mul(negative(f32x4.div(r, root)), factor));
+    const length = size(r);
+    const isFar = f32x4.gt(size(ratio), f32x4.splat(65536));
+    const near = f32x4.mul(r, f32x4.div(r, f32x4.add(one(), root)));
+    v128.store(terms, choose(isFar, f32x4.mul(p, f32x4.sub(length, p)), near));
+    const slope = choose(isFar, v128.or(p, v128.and(r, sign())), f32x4.div(r, root));
+    v128.store(slopes, f32x4.mul(negative(slope), factor));
   }
 }
 

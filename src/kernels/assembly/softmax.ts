@@ -226,9 +226,12 @@ function fillTarget(
   if (targets != 0) return !v128.any_true(bad) && total(raw) <= 1 + 1e-6;
   const weight = (1 - smoothing) * (classes == 0 ? 1.0 : at(classes, label));
   if (weight == 0) return true;
-  targetMass += weight;
-  targetGap += weight * ((peak as f64) - at(x, label));
-  store<f32>(out + (label << 2), (at(out, label) + weight) as f32);
+  // What is added is what the rounded weight gained: mass and weights stay those of one distribution.
+  const before = at(out, label);
+  store<f32>(out + (label << 2), (before + weight) as f32);
+  const gained = at(out, label) - before;
+  targetMass += gained;
+  targetGap += gained * ((peak as f64) - at(x, label));
   return true;
 }
 
