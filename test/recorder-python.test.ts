@@ -849,7 +849,9 @@ both("case", causal, dict(logits=logits, labels=labels), {"logits": gradient}, 4
       expect(counted.length / places.length).toBeGreaterThan(0.7);
       expect(counted.length).toBeLessThan(places.length);
       expect(new Set(places.map((place) => Math.floor(place / 32))).size).toBe(8);
-      const own = objectiveFrom(whole.intended as never).tally(whole.fields!);
+      const own = objectiveFrom(whole.intended as never)
+        .withEngine("reference")
+        .tally(whole.fields!);
       expect(tally.denominator).toBe(own.denominator.value);
       expect(Math.abs(tally.numerator! / own.numerator - 1)).toBeLessThan(1e-13);
     });
@@ -943,7 +945,7 @@ print(len(cases))
       for (let index = 0; index < count; index++) {
         const whole = await readStep(join(folder, `case-${index}`, "whole", "step-00000000"));
         const record = await readStep(join(folder, `case-${index}`, "sampled", "step-00000000"));
-        const objective = objectiveFrom(whole.intended as never);
+        const objective = objectiveFrom(whole.intended as never).withEngine("reference");
         const said = `${index}: ${JSON.stringify(whole.intended)} of ${Object.keys(whole.fields!).join(", ")}`;
         const { sampled } = record.context;
         expect(sampled, said).toBeDefined();
