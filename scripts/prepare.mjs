@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
@@ -38,8 +38,19 @@ export function build() {
   if (read(built) === sources && existsSync(join(root, "dist", "index.js"))) return;
   rmSync(join(root, "dist"), { recursive: true, force: true });
   run(tool("tsc"), ["-p", "tsconfig.json"]);
+  writeModules();
   mkdirSync(dirname(built), { recursive: true });
   writeFileSync(built, sources);
+}
+
+/** Writes the embedded WebAssembly modules as files, for pages that fetch them. */
+function writeModules() {
+  const folder = join(root, "dist", "kernels", "wasm");
+  mkdirSync(folder, { recursive: true });
+  for (const file of filesIn(join(root, "src", "kernels", "binaries"))) {
+    const [, base64] = readFileSync(file, "utf8").match(/base64:\s*"([^"]*)"/);
+    writeFileSync(join(folder, `${basename(file, ".ts")}.wasm`), Buffer.from(base64, "base64"));
+  }
 }
 
 function read(file) {

@@ -9,5 +9,6 @@ run(tool("publint"), ["--strict"], { quiet: true });
 run(tool("attw"), ["--pack", ".", "--profile", "esm-only"], { quiet: true });
 run(process.execPath, ["scripts/docs.mjs", "--check"]);
 run(process.execPath, ["scripts/schema.mjs", "--check"]);
+run(process.execPath, ["scripts/kernels.mjs", "--check"]);
 run(process.execPath, ["scripts/size.mjs"]);
 run(tool("vitest"), ["run", ...process.argv.slice(2)]);

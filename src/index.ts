@@ -22,7 +22,7 @@ export {
   undoPosWeight,
 } from "./decisions/index.js";
 export { type ErrorCode, type ErrorDetails, LosswrightError } from "./errors/index.js";
-export { allocate, close, release, setThreads } from "./kernels/index.js";
+export { allocate, close, type KernelSource, loadKernels, release, setThreads } from "./kernels/index.js";
 export * from "./losses/all.js";
 export { hardNegatives } from "./losses/contrastive/hard-negatives.js";
 export type {

@@ -16,7 +16,7 @@ describe("the built package", () => {
     exports: object;
     files: string[];
   };
-  const entries = Object.keys(exports).filter((entry) => !entry.endsWith(".json"));
+  const entries = Object.keys(exports).filter((entry) => !/\.(json|wasm)$/.test(entry));
 
   it.each(entries)("gives %s to import and to require alike", (entry) => {
     const name = `losswright${entry.slice(1)}`;

@@ -11,6 +11,12 @@ export interface BatchCall {
   readonly outputs: readonly (Float32Array | undefined)[];
   /** Takes the unweighted loss of each unit that weighs something. */
   readonly losses: Float64Array;
+  /** The index that the plan's `label` field gives each unit, checked where a unit weighs something. */
+  readonly labels: Int32Array | undefined;
   /** Leaves a unit to the reference, which adds to gradients that units share and overwrites a unit's own. */
   odd(unit: number): void;
+  /** Leaves the whole batch to the reference, whatever was written so far. */
+  leaveAll(): void;
+  /** Opens the reference for what it has to say of the batch itself. */
+  open(): void;
 }

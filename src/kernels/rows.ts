@@ -93,7 +93,9 @@ export function runRows(session: Session, call: RowCall, sink: RowSink): void {
   for (let first = 0; first < rows; first += rowsPerWave) {
     const count = Math.min(rowsPerWave, rows - first);
     for (const move of plan.moves) if (!move.isOutput) copyIn(session, move, first, count);
-    session.views.uint32[record / 4 + Word.first] = first;
+    const { uint32 } = session.views;
+    uint32[record / 4 + Word.first] = first;
+    for (const { word, at, rowBytes } of plan.residents) uint32[record / 4 + word] = at + first * rowBytes;
     const job = { record, rows: count, rowsPerChunk, scratch: scratch.at, stride: scratch.stride, odd };
     const skipped = runJob(session, loaded, call.kernel, threads, job) ? oddRows(session, job, plan.odd) : noRows;
     for (const row of skipped) sink.odd(first + row);
@@ -127,17 +129,26 @@ interface Plan {
   /** Words of the record and their addresses. */
   readonly words: readonly (readonly [number, number])[];
   readonly moves: readonly Move[];
+  readonly residents: readonly Resident[];
+}
+
+/** An operand that is read or written where it lies; its rows of a wave begin further on in each. */
+interface Resident {
+  readonly word: number;
+  readonly at: number;
+  readonly rowBytes: number;
 }
 
 function planOf(session: Session, call: RowCall, threads: number): Plan {
   const moves: Move[] = [];
   const words: [number, number][] = [];
+  const residents: Resident[] = [];
   const isStaged = !call.worksInPlace && overlaps(call);
   const place = (operand: RowOperand | undefined, word: number, isOutput: boolean) => {
     if (!operand) return;
     const { data, width, start = 0 } = operand;
     const address = isStaged ? undefined : session.addressOf(data);
-    if (address !== undefined) words.push([word, address + 4 * start]);
+    if (address !== undefined) residents.push({ word, at: address + 4 * start, rowBytes: 4 * width });
     else moves.push({ data, width, start, word, isOutput, at: 0 });
   };
   for (const [i, operand] of call.inputs.entries()) place(operand, Word.inputs + i, false);
@@ -161,7 +172,7 @@ function planOf(session: Session, call: RowCall, threads: number): Plan {
     words.push([move.word, move.at]);
   }
   const odd = session.buffer("odd", rowsPerWave);
-  return { rowsPerWave, rowsPerChunk, odd, words, moves };
+  return { rowsPerWave, rowsPerChunk, odd, words, moves, residents };
 }
 
 /** A multiple of 64 where there are that many: chunks of single numbers then begin at lines of the cache. */
@@ -198,7 +209,7 @@ function writeRecord(session: Session, call: RowCall, plan: Plan, record: number
 }
 
 /** Runs one job; returns whether rows were left to the reference. @throws `engine` where the kernel fails */
-function runJob(session: Session, loaded: Loaded, kernel: string, threads: number, job: PoolJob): boolean {
+export function runJob(session: Session, loaded: Loaded, kernel: string, threads: number, job: PoolJob): boolean {
   const chunks = Math.ceil(job.rows / job.rowsPerChunk);
   if (threads > 1 && chunks > 1) session.runOnPool(loaded, kernel, job);
   else {

@@ -58,20 +58,33 @@ export class Session {
     return this.known.has(array.buffer) ? array.byteOffset : undefined;
   }
 
+  /** Takes a module from elsewhere in place of the embedded one of its name. @throws where it does not fit this memory */
+  provide(name: string, bytes: Uint8Array, module: WebAssembly.Module): void {
+    if (!this.modules.has(name)) this.take(name, bytes, module);
+  }
+
   /** The module, compiled once. @throws `engine` for one that does not compile here */
-  load(module: KernelModule, given?: Uint8Array<ArrayBuffer>): Loaded {
+  load(module: KernelModule): Loaded {
     const known = this.modules.get(module.name);
     if (known) return known;
-    const bytes = given ?? bytesOf(module);
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory: this.memory } });
+    const bytes = bytesOf(module);
+    try {
+      return this.take(module.name, bytes, new WebAssembly.Module(bytes));
+    } catch (error) {
+      throw failure(`the module ${module.name} does not compile: ${(error as Error).message}`);
+    }
+  }
+
+  private take(name: string, bytes: Uint8Array, module: WebAssembly.Module): Loaded {
+    const { exports } = new WebAssembly.Instance(module, { env: { memory: this.memory } });
     const functions = Object.entries(exports).filter(([, item]) => typeof item === "function");
     const loaded = {
       number: this.modules.size,
-      kernels: new Map(functions.map(([name, run], place) => [name, { run: run as Kernel, place }])),
+      kernels: new Map(functions.map(([kernel, run], place) => [kernel, { run: run as Kernel, place }])),
       drain: exports.drain as Loaded["drain"],
       bytes,
     };
-    this.modules.set(module.name, loaded);
+    this.modules.set(name, loaded);
     return loaded;
   }
 

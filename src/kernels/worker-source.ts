@@ -89,7 +89,7 @@ const run = ({ memory, control, id }) => {
   }
 };
 if (typeof process === "object" && process.versions && process.versions.node) {
-  run(require("node:worker_threads").workerData);
+  run(process.getBuiltinModule("node:worker_threads").workerData);
   process.exit();
 } else {
   self.onmessage = ({ data }) => {

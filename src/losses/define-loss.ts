@@ -229,11 +229,7 @@ class DefinedObjective implements Objective {
   }
 
   /** One walk over the live units: their tally and, with a plan, their gradients. */
-  private walk(
-    opened: Opened,
-    plan: GradientPlan | undefined,
-    kernel: ReadyKernel | undefined,
-  ): Walked {
+  private walk(opened: Opened, plan: GradientPlan | undefined, kernel: ReadyKernel | undefined): Walked {
     const { sums, notes } = kernel ? this.sumsByKernel(kernel, opened, plan) : this.sumsByReference(opened, plan);
     const ranBy = kernel ? "wasm" : "reference";
     const tally = new Tally({

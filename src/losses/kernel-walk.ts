@@ -44,7 +44,8 @@ function findKernel(definition: RowDefinition, batch: BoundBatch<object>): Ready
   if (typeof plan === "string") return plan;
   for (const name of [...(plan.inputs ?? []), ...plan.outputs]) {
     const field = batch.tensors.get(name);
-    if (!field) continue;
+    // A whole batch's kernel reads a scalar of any dtype.
+    if (!field || (plan.run && field.shape.length === 0)) continue;
     if (field.dtype !== "float32") return `${name} is ${field.dtype}`;
     if (!plan.run && !hasWholeRows(definition, batch, name, field)) {
       return `the classes of ${name} do not lie on the last axis`;
@@ -127,6 +128,8 @@ export function walkWithKernel({ plan, session: live }: ReadyKernel, walk: Kerne
   const rest = new LeftOver(walk, shift, weights, wantsLosses ? losses : undefined, numerator);
   const factors = gradients && factorsOf(gradients, units, weights, shift);
   const outputs = plan.outputs.map((name) => gradients?.gradients[name]?.data as Float32Array | undefined);
+  const label = plan.label && batch.has(plan.label) ? plan.label : undefined;
+  const labels = label === undefined ? undefined : labelsOf(batch, label, weights, shift);
   if (plan.run) {
     plan.run({
       session: live,
@@ -134,11 +137,16 @@ export function walkWithKernel({ plan, session: live }: ReadyKernel, walk: Kerne
       factors: typeof factors === "number" ? new Float64Array(rows).fill(factors) : factors,
       outputs,
       losses: losses!,
+      labels,
       odd: (row) => rest.compute(row),
+      leaveAll() {
+        for (const data of outputs) data?.fill(0);
+        rest.open();
+        for (let row = 0; row < rows; row++) if (weights?.[row] !== 0) rest.compute(row);
+      },
+      open: () => rest.open(),
     });
   } else {
-    const label = plan.label && batch.has(plan.label) ? plan.label : undefined;
-    const labels = label === undefined ? undefined : labelsOf(batch, label, weights, shift);
     const operand = (name: string) => {
       const field = batch.tensors.get(name);
       if (!field) return undefined;
@@ -185,11 +193,17 @@ class LeftOver {
     private readonly numerator: ExactSum,
   ) {}
 
-  compute(row: number): void {
+  open(): Pass {
     const { definition, batch, units, gradients } = this.walk;
     const isLive = (unit: number) => units.weigh(unit) && units.numeratorWeight > 0;
     this.pass ??= new Pass(definition, batch, units, isLive, gradients?.gradients);
-    const { pass, weights, losses } = this;
+    return this.pass;
+  }
+
+  compute(row: number): void {
+    const { units, gradients } = this.walk;
+    const { weights, losses } = this;
+    const pass = this.open();
     const unit = row + this.shift;
     pass.compute(unit);
     const { cell } = pass;

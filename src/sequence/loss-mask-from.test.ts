@@ -102,7 +102,7 @@ describe("lossMaskFrom", () => {
       [9, 9, 9, 3, 2, 2],
     ]);
     const mask = lossMaskFrom({ ids, padId: 2, eosId: 2, prompt: tensor([2, 3]) });
-    const logits = tensor(new Float32Array(2 * 6 * 10), [2, 6, 10]);
+    const logits = tensor(new Float64Array(2 * 6 * 10), [2, 6, 10]);
     const { value, denominator } = crossEntropy({ labelShift: 1 }).evaluate({ logits, labels: ids, mask });
     expect(denominator).toBe(5);
     expect(value).toBeCloseTo(Math.log(10), 12);

@@ -4,13 +4,14 @@ import { type Contract, type ContractInput, jsonNumber } from "../../contract/in
 import { LosswrightError, rejectUnknown } from "../../errors/index.js";
 import { openTensorFile, readJsonFile, readStep } from "../../io/files.js";
 import { commonFields, objectiveFrom } from "../../losses/index.js";
-import type { Note } from "../../tally/index.js";
+import type { Engine, Note } from "../../tally/index.js";
 import type { Tensor } from "../../tensor/index.js";
 import { exitCodes, print } from "../exit.js";
 
 interface EvaluateOptions {
   readonly contract?: string;
   readonly json?: boolean;
+  readonly engine: Engine;
 }
 
 /** What a contract gives on a batch. */
@@ -34,10 +35,15 @@ export function addEvaluate(program: Command): void {
     .description("compute a contract on its fields: value, numerator, denominator")
     .argument("<step|tensors...>", "one step record; with --contract, files of tensors")
     .addOption(new Option("--contract <file>", "a contract as JSON, to compute on the tensors given"))
+    .addOption(
+      new Option("--engine <name>", "what computes tensors: float64 mathematics, or float32 kernels")
+        .choices(["reference", "wasm"])
+        .default("reference"),
+    )
     .option("--json", "print JSON instead of text")
     .addHelpText("after", help)
-    .action(async (paths: string[], { contract, json }: EvaluateOptions) => {
-      const found = contract === undefined ? await ofRecord(paths) : await ofTensors(contract, paths);
+    .action(async (paths: string[], { contract, json, engine }: EvaluateOptions) => {
+      const found = contract === undefined ? await ofRecord(paths, engine) : await ofTensors(contract, paths, engine);
       const { description, value, numerator, denominator, notes, tallies } = found;
       if (json) {
         const [own, above, below] = [value, numerator, denominator].map(jsonNumber);
@@ -63,7 +69,17 @@ With --contract, each tensor is a field of the batch:
 
 losswright losses NAME lists the fields of an objective.`;
 
-async function ofRecord(paths: readonly string[]): Promise<Evaluated> {
+async function ofRecord(paths: readonly string[], engine: Engine): Promise<Evaluated> {
+  if (engine !== "reference") {
+    throw new LosswrightError({
+      code: "unsupported",
+      where: "evaluate",
+      field: "--engine",
+      found: `${engine} for a step record`,
+      expected: "reference: a record is compared with numbers as close to the truth as can be",
+      fix: "give its tensors under --contract to run kernels on them.",
+    });
+  }
   const [path, more] = paths;
   if (more !== undefined) {
     throw new LosswrightError({
@@ -80,7 +96,7 @@ async function ofRecord(paths: readonly string[]): Promise<Evaluated> {
   return { ...step.declared, description: step.objective.describe(), notes: notesOf(step) };
 }
 
-async function ofTensors(contractPath: string, given: readonly string[]): Promise<Evaluated> {
+async function ofTensors(contractPath: string, given: readonly string[], engine: Engine): Promise<Evaluated> {
   const contract = (await readJsonFile(contractPath)) as ContractInput;
   const objective = objectiveFrom(contract);
   if (!("definition" in objective)) throw severalParts(contractPath);
@@ -107,7 +123,7 @@ async function ofTensors(contractPath: string, given: readonly string[]): Promis
       await file.close();
     }
   }
-  const { tally, ...evaluation } = objective.evaluate(batch);
+  const { tally, ...evaluation } = objective.withEngine(engine).evaluate(batch);
   return { ...evaluation, description: objective.describe(), contract: objective.contract, tallies: [tally] };
 }
 
