@@ -1,17 +1,15 @@
 // losswright itself. `memory` says where the tensors lie: "allocated" in the memory of its kernels, or in "plain"
 // arrays; `sums: "plain"` asks for sums that are not exact, to see what exactness costs.
+import { readFileSync } from "node:fs";
 import { read, serve } from "./serve.mjs";
 
 const library = await import("../../dist/index.js");
 const { ExactSum } = await import("../../dist/tally/index.js");
 
-serve(({ work, inputs, threads, memory, sums, engine }) => {
+serve(async ({ work, inputs, threads, memory, sums, engine }) => {
   if (work.objective === "exactSum") return exactSum(read(inputs.terms));
   if (memory === "plain" && !library.allocate) throw new Error("this build has no allocate: the same as above");
-  if (sums === "plain") {
-    if (!library.setExactSums) throw new Error("this build always sums exactly");
-    library.setExactSums(false);
-  }
+  if (sums === "plain") await sumPlainly();
   library.setThreads?.(threads);
   const allocate = memory === "allocated" ? library.allocate : undefined;
   const batch = {};
@@ -38,6 +36,17 @@ serve(({ work, inputs, threads, memory, sums, engine }) => {
     gradient: (field, from, count) => gradients[field].data.subarray(from, from + count),
   };
 });
+
+/** Puts kernels in place whose sums are plain float64: compiled here, since the package has none. */
+async function sumPlainly() {
+  const { compileKernels, modules } = await import("../../scripts/compile-kernels.mjs");
+  const { session } = await import("../../dist/kernels/index.js");
+  const replaced = { "sum.ts": readFileSync(new URL("../plain-sum.ts", import.meta.url), "utf8") };
+  for (const name of modules.filter((each) => each === "pointwise" || each === "softmax")) {
+    const bytes = await compileKernels(name, replaced);
+    session().provide(name, bytes, new WebAssembly.Module(bytes));
+  }
+}
 
 function exactSum(terms) {
   const sum = new ExactSum();

@@ -59,16 +59,25 @@ export class Pool {
     return 1 + Atomics.load(this.cells, Cell.ready);
   }
 
-  /** @throws `engine` where a thread failed or did not come back; the pool must not be used again then */
-  run(job: Job): void {
+  /** Gives a job to the threads; {@link complete} must follow before the next. */
+  begin(job: Job): void {
     const { cells } = this;
-    const chunks = Math.ceil(job.rows / job.rowsPerChunk);
     Atomics.store(cells, Cell.next, 0);
-    Atomics.store(cells, Cell.chunks, chunks);
+    Atomics.store(cells, Cell.chunks, Math.ceil(job.rows / job.rowsPerChunk));
     for (const name of fields) Atomics.store(cells, Cell[name], job[name] | 0);
     Atomics.store(cells, Cell.open, 1);
     Atomics.add(cells, Cell.generation, 1);
     Atomics.notify(cells, Cell.generation);
+  }
+
+  /**
+   * Takes what chunks are left of the job, and waits for those that others took.
+   *
+   * @throws `engine` where a thread failed or did not come back; the pool must not be used again then
+   */
+  complete(job: Job): void {
+    const { cells } = this;
+    const chunks = Math.ceil(job.rows / job.rowsPerChunk);
     try {
       const odd = new Int32Array(this.memory.buffer, job.odd, chunks);
       for (let chunk = Atomics.add(cells, Cell.next, 1); chunk < chunks; chunk = Atomics.add(cells, Cell.next, 1)) {

@@ -66,8 +66,9 @@ const ACCUMULATOR_BYTES = 8 * LANES;
 
 /** Bytes of all staged operands of a chunk: they stay in the cache of the core that computes it. */
 const CHUNK_BYTES = 1 << 17;
-/** Chunks a thread takes of a wave of staged rows. */
+/** A wave of staged rows has at least so many chunks for each thread, and at least so many bytes. */
 const CHUNKS_OF_WAVE = 4;
+const WAVE_BYTES = 1 << 20;
 /** A chunk is long against the cost of taking it and short against a call. */
 const CHUNK_NANOSECONDS = 100_000;
 /** From here on waking other threads pays. */
@@ -85,29 +86,63 @@ export function runRows(session: Session, call: RowCall, sink: RowSink): void {
   const loaded = session.load(call.module);
   const threads = call.nanoseconds * rows >= WORTH_THREADS ? session.threads : 1;
   const plan = planOf(session, call, threads);
-  const { rowsPerChunk, rowsPerWave } = plan;
+  const { rowsPerChunk, rowsPerWave, slots } = plan;
   const scratch = openScratch(session, call.scratch, threads);
-  const record = session.buffer("record", RECORD_BYTES);
-  writeRecord(session, call, plan, record);
-  const odd = session.buffer("odd counts", 4 * Math.ceil(rowsPerWave / rowsPerChunk));
-  for (let first = 0; first < rows; first += rowsPerWave) {
+  for (const slot of slots) writeRecord(session, call, slot);
+  /** Ends a wave whose kernel has run. */
+  const end = (slot: Slot, first: number, job: PoolJob) => {
+    const odd = hasOdd(session, job) ? oddRows(session, job, slot.odd) : noRows;
+    for (const row of odd) sink.odd(first + row);
+    for (const move of slot.moves) if (move.isOutput) copyOut(session, move, first, job.rows, odd);
+  };
+  const stage = (slot: Slot, first: number) => {
     const count = Math.min(rowsPerWave, rows - first);
-    for (const move of plan.moves) if (!move.isOutput) copyIn(session, move, first, count);
+    for (const move of slot.moves) if (!move.isOutput) copyIn(session, move, first, count);
     const { uint32 } = session.views;
-    uint32[record / 4 + Word.first] = first;
-    for (const { word, at, rowBytes } of plan.residents) uint32[record / 4 + word] = at + first * rowBytes;
-    const job = { record, rows: count, rowsPerChunk, scratch: scratch.at, stride: scratch.stride, odd };
-    const skipped = runJob(session, loaded, call.kernel, threads, job) ? oddRows(session, job, plan.odd) : noRows;
-    for (const row of skipped) sink.odd(first + row);
-    for (const move of plan.moves) if (move.isOutput) copyOut(session, move, first, count, skipped);
+    const words = slot.record / 4;
+    uint32[words + Word.first] = first;
+    for (const { word, at, rowBytes } of plan.residents) uint32[words + word] = at + first * rowBytes;
+  };
+  let last: (() => void) | undefined;
+  stage(slots[0]!, 0);
+  for (let first = 0, wave = 0; first < rows; first += rowsPerWave, wave++) {
+    const slot = slots[wave % slots.length]!;
+    const count = Math.min(rowsPerWave, rows - first);
+    const { record, oddCounts } = slot;
+    const job = { record, rows: count, rowsPerChunk, scratch: scratch.at, stride: scratch.stride, odd: oddCounts };
+    const complete = beginJob(session, loaded, call.kernel, threads, job);
+    const stageNext = () => first + rowsPerWave < rows && stage(slots[(wave + 1) % slots.length]!, first + rowsPerWave);
+    if (slots.length > 1) {
+      // While others compute this wave, the one before goes out and the one after comes in.
+      last?.();
+      stageNext();
+      complete();
+      last = () => end(slot, first, job);
+    } else {
+      complete();
+      end(slot, first, job);
+      stageNext();
+    }
   }
+  last?.();
   sink.add(drain(session, loaded, scratch, threads));
 }
 
 const noRows: readonly number[] = [];
 
 // Made once: names put together in every call would be looked up letter by letter.
-const stagedNames = Array.from({ length: 16 }, (_, i) => `staged ${i}`);
+interface SlotNames {
+  readonly staged: readonly string[];
+  readonly record: string;
+  readonly odd: string;
+  readonly oddCounts: string;
+}
+const slotNames: readonly SlotNames[] = ["first", "second"].map((slot) => ({
+  staged: Array.from({ length: 16 }, (_, i) => `${slot} staged ${i}`),
+  record: `${slot} record`,
+  odd: `${slot} odd`,
+  oddCounts: `${slot} odd counts`,
+}));
 const tableNames = Array.from({ length: 4 }, (_, i) => `table ${i}`);
 
 /** An array that goes through the kernels' memory: where its rows lie there. */
@@ -120,28 +155,34 @@ interface Move {
   at: number;
 }
 
-/** How the operands of a call reach the kernel, and in which pieces. */
-interface Plan {
-  readonly rowsPerWave: number;
-  readonly rowsPerChunk: number;
-  /** Address of a byte a row of a wave. */
-  readonly odd: number;
-  /** Words of the record and their addresses. */
-  readonly words: readonly (readonly [number, number])[];
-  readonly moves: readonly Move[];
-  readonly residents: readonly Resident[];
-}
-
-/** An operand that is read or written where it lies; its rows of a wave begin further on in each. */
+/** An array that lies in the kernels' memory: where its first row lies, and how far rows are apart. */
 interface Resident {
   readonly word: number;
   readonly at: number;
   readonly rowBytes: number;
 }
 
+/** Where one wave lies. */
+interface Slot {
+  readonly record: number;
+  /** Address of a byte a row of the wave, and of an int32 a chunk. */
+  readonly odd: number;
+  readonly oddCounts: number;
+  readonly moves: readonly Move[];
+}
+
+/** How the operands of a call reach the kernel, and in which pieces. */
+interface Plan {
+  readonly rowsPerWave: number;
+  readonly rowsPerChunk: number;
+  /** One, or two where waves go in and out while others are computed. */
+  readonly slots: readonly Slot[];
+  /** Operands that are not staged; their addresses move on from wave to wave. */
+  readonly residents: readonly Resident[];
+}
+
 function planOf(session: Session, call: RowCall, threads: number): Plan {
   const moves: Move[] = [];
-  const words: [number, number][] = [];
   const residents: Resident[] = [];
   const isStaged = !call.worksInPlace && overlaps(call);
   const place = (operand: RowOperand | undefined, word: number, isOutput: boolean) => {
@@ -154,7 +195,10 @@ function planOf(session: Session, call: RowCall, threads: number): Plan {
   for (const [i, operand] of call.inputs.entries()) place(operand, Word.inputs + i, false);
   for (const [i, operand] of call.outputs.entries()) place(operand, Word.outputs + i, true);
   const each = (data: Move["data"] | undefined, word: number, isOutput: boolean) => {
-    if (data) moves.push({ data, width: 1, start: 0, word, isOutput, at: 0 });
+    if (!data) return;
+    const address = session.addressOf(data);
+    if (address !== undefined) residents.push({ word, at: address, rowBytes: data.BYTES_PER_ELEMENT });
+    else moves.push({ data, width: 1, start: 0, word, isOutput, at: 0 });
   };
   each(call.labels, Word.labels, false);
   each(call.weights, Word.weights, false);
@@ -165,14 +209,22 @@ function planOf(session: Session, call: RowCall, threads: number): Plan {
   const longChunk = Math.max(Math.floor(CHUNK_NANOSECONDS / call.nanoseconds), 1);
   const stagedChunk = Math.max(Math.floor(CHUNK_BYTES / Math.max(rowBytes, 1)), 1);
   const rowsPerChunk = evenly(Math.min(longChunk, stagedChunk, MOST_ROWS));
-  const wave = moves.length ? rowsPerChunk * CHUNKS_OF_WAVE * threads : MOST_ROWS;
-  const rowsPerWave = Math.min(wave, call.rows);
-  for (const [i, move] of moves.entries()) {
-    move.at = session.buffer(stagedNames[i]!, rowsPerWave * bytesOf(move));
-    words.push([move.word, move.at]);
-  }
-  const odd = session.buffer("odd", rowsPerWave);
-  return { rowsPerWave, rowsPerChunk, odd, words, moves, residents };
+  const wave = Math.max(rowsPerChunk * CHUNKS_OF_WAVE * threads, Math.floor(WAVE_BYTES / Math.max(rowBytes, 1)));
+  const rowsPerWave = Math.min(moves.length ? wave : MOST_ROWS, MOST_ROWS, call.rows);
+  const slotAt = (names: SlotNames): Slot => {
+    const own = moves.map((move, i) => ({
+      ...move,
+      at: session.buffer(names.staged[i]!, rowsPerWave * bytesOf(move)),
+    }));
+    return {
+      record: session.buffer(names.record, RECORD_BYTES),
+      odd: session.buffer(names.odd, rowsPerWave),
+      oddCounts: session.buffer(names.oddCounts, 4 * Math.ceil(rowsPerWave / rowsPerChunk)),
+      moves: own,
+    };
+  };
+  const slots = threads > 1 && call.rows > rowsPerWave && moves.length ? slotNames : slotNames.slice(0, 1);
+  return { rowsPerWave, rowsPerChunk, slots: slots.map(slotAt), residents };
 }
 
 /** A multiple of 64 where there are that many: chunks of single numbers then begin at lines of the cache. */
@@ -190,7 +242,7 @@ function sharesBytes(a: Float32Array, b: Float32Array): boolean {
   return a.buffer === b.buffer && !apart;
 }
 
-function writeRecord(session: Session, call: RowCall, plan: Plan, record: number): void {
+function writeRecord(session: Session, call: RowCall, { record, odd, moves }: Slot): void {
   const tables = (call.tables ?? []).map((table, i) => {
     if (!table) return 0;
     const at = session.buffer(tableNames[i]!, table.byteLength);
@@ -201,18 +253,18 @@ function writeRecord(session: Session, call: RowCall, plan: Plan, record: number
   const words = record / 4;
   uint32.fill(0, words, words + PARAMETERS / 4);
   uint32[words + Word.width] = call.width;
-  uint32[words + Word.odd] = plan.odd;
+  uint32[words + Word.odd] = odd;
   uint32[words + Word.flags] = call.flags ?? 0;
-  for (const [word, address] of plan.words) uint32[words + word] = address;
+  for (const { word, at } of moves) uint32[words + word] = at;
   for (const [i, address] of tables.entries()) uint32[words + Word.tables + i] = address;
   float64.set(call.parameters, (record + PARAMETERS) / 8);
 }
 
-/** Runs one job; returns whether rows were left to the reference. @throws `engine` where the kernel fails */
-export function runJob(session: Session, loaded: Loaded, kernel: string, threads: number, job: PoolJob): boolean {
+/** Begins one job; the function returned ends it. @throws `engine` where the kernel fails */
+function beginJob(session: Session, loaded: Loaded, kernel: string, threads: number, job: PoolJob): () => void {
   const chunks = Math.ceil(job.rows / job.rowsPerChunk);
-  if (threads > 1 && chunks > 1) session.runOnPool(loaded, kernel, job);
-  else {
+  if (threads > 1 && chunks > 1) return session.beginOnPool(loaded, kernel, job);
+  return () => {
     const { run } = loaded.kernels.get(kernel)!;
     const { int32 } = session.views;
     try {
@@ -223,9 +275,18 @@ export function runJob(session: Session, loaded: Loaded, kernel: string, threads
     } catch (error) {
       throw failure(String(error));
     }
-  }
-  const { int32 } = session.views;
-  for (let chunk = 0; chunk < chunks; chunk++) if (int32[job.odd / 4 + chunk] !== 0) return true;
+  };
+}
+
+/** Runs one job; returns whether rows were left to the reference. @throws `engine` where the kernel fails */
+export function runJob(session: Session, loaded: Loaded, kernel: string, threads: number, job: PoolJob): boolean {
+  beginJob(session, loaded, kernel, threads, job)();
+  return hasOdd(session, job);
+}
+
+function hasOdd({ views: { int32 } }: Session, { odd, rows, rowsPerChunk }: PoolJob): boolean {
+  const first = odd / 4;
+  for (let chunk = first; chunk < first + Math.ceil(rows / rowsPerChunk); chunk++) if (int32[chunk] !== 0) return true;
   return false;
 }
 

@@ -109,8 +109,11 @@ export class Session {
     return chosenThreads ?? (whyNoThreads() ? 1 : Math.min(coreCount(), MOST_THREADS));
   }
 
-  /** Runs a kernel over all rows on the threads of the pool. @throws `engine` where it fails; the next call works */
-  runOnPool(loaded: Loaded, kernel: string, job: PoolJob): void {
+  /**
+   * Begins a kernel over all rows on the threads of the pool; the function returned takes part and ends it, before the
+   * next begins. @throws `engine` where it fails; the next call works
+   */
+  beginOnPool(loaded: Loaded, kernel: string, job: PoolJob): () => void {
     const { run, place } = loaded.kernels.get(kernel)!;
     const { number, bytes } = loaded;
     const key = `module ${number}`;
@@ -121,12 +124,17 @@ export class Session {
       this.places.set(key, moduleAt);
       this.views.bytes.set(bytes, moduleAt);
     }
-    try {
-      this.openPool().run({ ...job, run, moduleAt, moduleLength: bytes.length, module: number, kernel: place });
-    } catch (error) {
-      this.dropPool();
-      throw error instanceof LosswrightError ? error : failure(String(error));
-    }
+    const whole = { ...job, run, moduleAt, moduleLength: bytes.length, module: number, kernel: place };
+    const pool = this.openPool();
+    pool.begin(whole);
+    return () => {
+      try {
+        pool.complete(whole);
+      } catch (error) {
+        this.dropPool();
+        throw error instanceof LosswrightError ? error : failure(String(error));
+      }
+    };
   }
 
   /** Ends the threads; the next large call starts new ones. */

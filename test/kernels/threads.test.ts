@@ -7,9 +7,11 @@ import asc from "assemblyscript/asc";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   type AnyBatch,
+  allocate,
   close,
   LosswrightError,
   objectiveFrom,
+  release,
   setThreads,
   type Tensor,
   tensor,
@@ -70,6 +72,32 @@ describe("the number of threads", () => {
     }
     for (const result of results.slice(1)) expect(result).toEqual(results[0]);
   });
+
+  it.each(large)(
+    "gives %s %j the same bits in plain memory, in kernel memory, and with some of each",
+    (objective, options, make) => {
+      const batch = make();
+      const one = objectiveFrom({ objective, options }).withEngine("wasm");
+      const names = Object.keys(batch);
+      const inside = (name: string) => {
+        const given = batch[name] as Tensor;
+        const held = allocate(given.shape, given.dtype);
+        held.data.set(given.data as never);
+        return held;
+      };
+      for (const count of [1, 2]) {
+        setThreads(count);
+        const plain = resultBits(one.valueAndGradients(batch));
+        for (const chosen of [names, ...names.map((name) => [name])]) {
+          const held = Object.fromEntries(chosen.map((name) => [name, inside(name)]));
+          expect(resultBits(one.valueAndGradients({ ...batch, ...held })), `${count} threads, ${chosen}`).toEqual(
+            plain,
+          );
+          for (const tensor of Object.values(held)) release(tensor);
+        }
+      }
+    },
+  );
 
   it.each([0, 1.5, -1, Number.NaN, "2"])("is refused where it is %j", (count) => {
     expect(() => setThreads(count as number)).toThrow(/whole number from 1/);
@@ -195,7 +223,8 @@ describe("a thread that dies", () => {
       odd,
     };
     const began = Date.now();
-    expect(() => pool.run(job)).toThrow(/did not come back/);
+    pool.begin(job);
+    expect(() => pool.complete(job)).toThrow(/did not come back/);
     expect(Date.now() - began).toBeLessThan(5000);
     await pool.close();
   });
