@@ -1,5 +1,6 @@
 /** What kernels read and write: their operands and nothing else, wherever those lie. */
 import { execFileSync } from "node:child_process";
+import { freemem } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -277,5 +278,40 @@ console.log(JSON.stringify([before, after]));
     const [before, after] = JSON.parse(out) as [number[], number[]];
     expect(after.slice(0, 2)).toEqual(before.slice(0, 2));
     expect(after[2]! - before[2]!).toBeLessThan(500_000);
+  });
+});
+
+const room = freemem() > 8 * 2 ** 30;
+if (!room) console.log("skipped: logits beyond 4 GiB, since less than 8 GiB of memory are free");
+
+describe("logits beyond 4 GiB", () => {
+  it.skipIf(!room)("go through in pieces, and their gradient takes their place", () => {
+    const script = `
+import { crossEntropy, tensor } from "losswright";
+const [rows, classes] = [8600, 128256];
+const data = new Float32Array(rows * classes);
+const pattern = Float32Array.from({ length: classes }, (_, k) => ((k * 7919) % 1000) / 100);
+for (let row = 0; row < rows; row++) { data.set(pattern, row * classes); data[row * classes] = row / 1000; }
+const labelOf = (row) => (row * 31) % classes;
+const labels = tensor(Int32Array.from({ length: rows }, (_, row) => labelOf(row)));
+const objective = crossEntropy();
+const { ranBy, gradients } = objective.valueAndGradients({ logits: tensor(data, [rows, classes]), labels }, { inPlace: true });
+let worst = 0;
+for (const row of [0, 4300, rows - 1]) {
+  const own = pattern.slice();
+  own[0] = row / 1000;
+  const alone = { logits: tensor(own, [1, classes]), labels: tensor(Int32Array.of(labelOf(row))) };
+  const { gradients: wanted } = objective.valueAndGradients(alone, { denominator: rows, engine: "reference" });
+  for (let k = 0; k < classes; k++) worst = Math.max(worst, rows * Math.abs(wanted.logits.data[k] - data[row * classes + k]));
+}
+console.log(JSON.stringify([ranBy, gradients.logits.data === data, data.byteLength > 4 * 2 ** 30, worst]));
+`;
+    const out = execFileSync(process.execPath, ["--input-type=module", "--eval", script], {
+      cwd: join(import.meta.dirname, "..", ".."),
+      encoding: "utf8",
+    });
+    const [ranBy, isSame, isLarge, worst] = JSON.parse(out);
+    expect([ranBy, isSame, isLarge]).toEqual(["wasm", true, true]);
+    expect(worst).toBeLessThan(1e-6);
   });
 });
