@@ -41,7 +41,7 @@ serve(async ({ work, inputs, threads, memory, sums, engine }) => {
 async function sumPlainly() {
   const { compileKernels, modules } = await import("../../scripts/compile-kernels.mjs");
   const { session } = await import("../../dist/kernels/index.js");
-  const replaced = { "sum.ts": readFileSync(new URL("../plain-sum.ts", import.meta.url), "utf8") };
+  const replaced = { "sum.ts": readFileSync(new URL("../assembly/plain-sum.ts", import.meta.url), "utf8") };
   for (const name of modules.filter((each) => each === "pointwise" || each === "softmax")) {
     const bytes = await compileKernels(name, replaced);
     session().provide(name, bytes, new WebAssembly.Module(bytes));

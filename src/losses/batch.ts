@@ -342,6 +342,24 @@ function asTensor(where: string, name: string, spec: FieldSpec, value: Tensor | 
   return value;
 }
 
+/** The named axes of a field's shape, and the word for a run of others. */
+interface Axes {
+  readonly named: readonly string[];
+  readonly word: string | undefined;
+}
+
+const axesByShape = new WeakMap<readonly string[], Axes>();
+
+function axesIn(shape: readonly string[]): Axes {
+  let found = axesByShape.get(shape);
+  if (!found) {
+    const isWord = (axis: string) => axis === "..." || axis === "*";
+    found = { named: shape.filter((axis) => !isWord(axis)), word: shape.find(isWord) };
+    axesByShape.set(shape, found);
+  }
+  return found;
+}
+
 /** Binds the axes of one batch after another field: names to lengths, `"..."` and `"*"` to runs of lengths. */
 class ShapeBinder {
   readonly sizes: Record<string, number> = {};
@@ -360,8 +378,7 @@ class ShapeBinder {
 
   /** @throws `shape` where a field's axes do not fit its words or the fields before */
   bind(name: string, spec: FieldSpec, shape: readonly number[]): void {
-    const named = spec.shape.filter((axis) => axis !== "..." && axis !== "*");
-    const word = spec.shape.find((axis) => axis === "..." || axis === "*");
+    const { named, word } = axesIn(spec.shape);
     const known = word === undefined ? undefined : this.runs.get(word);
     if (known && spec.broadcasts?.some((form) => isBroadcast(form, shape, known.shape))) return;
     if (word === undefined ? shape.length !== named.length : shape.length < named.length) {
@@ -385,6 +402,7 @@ class ShapeBinder {
     if (word === undefined) return { own: shape, run: [] };
     if (word === "*") return { own: shape.slice(0, named), run: shape.slice(named) };
     if (!spec.followsClassAxis) {
+      if (named === 0) return { own: [], run: shape };
       return { own: shape.slice(shape.length - named), run: shape.slice(0, shape.length - named) };
     }
     const axis = this.classAxis < 0 ? this.classAxis + shape.length : this.classAxis;

@@ -18,6 +18,7 @@ import { nameByForeignName } from "./foreign-names.js";
 import {
   checkEngine,
   engineNotes,
+  exactSummer,
   type GradientPlan,
   kernelFor,
   type ReadyKernel,
@@ -66,9 +67,10 @@ export function defineLoss<Options extends object, Batch extends object, Name ex
   return Object.assign(make, { from, definition });
 }
 
-/** A batch with what its constants decide. */
+/** A batch with what its constants decide, and the kernel that computes it, if one does. */
 interface Opened extends OpenUnits {
   readonly counted: Counted;
+  readonly kernel: ReadyKernel | undefined;
 }
 
 /** What one walk finds. */
@@ -107,19 +109,18 @@ class DefinedObjective implements Objective {
         fix: "fields go into one object, { logits, labels }; call options go to valueAndGradients.",
       });
     }
-    const walked = this.evaluateOnly(this.open(given), this.engine);
+    const walked = this.walk(this.open(given));
     const { tally } = walked;
     return this.evaluation(walked, tally.numerator, tally.denominator.value);
   }
 
   valueAndGradients(given: AnyBatch, call: CallOptions = {}): EvaluationWithGradients {
     const scale = checkCall(this.name, call);
-    const opened = this.open(given);
-    const { groups } = opened.units;
-    const divisor = divisorOf(this.name, call.denominator, opened.counted, groups?.keys);
-    const { batch } = opened;
+    const opened = this.open(given, call.engine ?? this.engine);
+    const { batch, units, counted, kernel } = opened;
+    const { groups } = units;
+    const divisor = divisorOf(this.name, call.denominator, counted, groups?.keys);
     const { fields } = this.definition;
-    const kernel = divisor.value === 0 ? undefined : kernelFor(this.definition, batch, call.engine ?? this.engine);
     const gradients = call.inPlace
       ? gradientsInPlace(batch, fields)
       : gradientBuffers(batch, fields, call.into?.gradients, !kernel);
@@ -132,12 +133,12 @@ class DefinedObjective implements Objective {
       return (weight / (averagesInside ? inner * divisor.value : divisor.value)) * scale;
     };
     if (divisor.value === 0) {
-      const walked = this.evaluateOnly(opened, call.engine ?? this.engine);
+      const walked = this.walk(opened);
       const rest = this.reduction.onEmpty === "nan" ? Number.NaN : 0;
       for (const { data } of Object.values(gradients)) data.fill(rest);
       return { ...this.evaluation(walked, walked.tally.numerator, 0), gradients };
     }
-    const walked = this.walk(opened, { gradients, factor }, kernel);
+    const walked = this.walk(opened, { gradients, factor });
     const step = call.denominator instanceof Denominator ? call.denominator : walked.tally.denominator;
     const { tally, ranBy, notes } = walked;
     const numerator = tally.numeratorOver(step);
@@ -146,8 +147,7 @@ class DefinedObjective implements Objective {
   }
 
   perUnit(given: AnyBatch): Tensor<Unlabeled, "float64"> {
-    const { batch, units } = this.open(given);
-    const kernel = kernelFor(this.definition, batch, this.engine);
+    const { batch, units, kernel } = this.open(given);
     if (kernel) {
       const weights = countedUnits(units);
       const walk = { definition: this.definition, batch, units, weights, wantsLosses: true };
@@ -164,11 +164,12 @@ class DefinedObjective implements Objective {
   }
 
   tally(given: AnyBatch): Tally {
-    return this.evaluateOnly(this.open(given), this.engine).tally;
+    return this.walk(this.open(given)).tally;
   }
 
   denominator(given: AnyBatch): Denominator {
-    return this.open(given).counted.denominator;
+    // An engine that cannot compute the losses can still be asked what divides them.
+    return this.open(given, undefined).counted.denominator;
   }
 
   value(tally: Tally): number {
@@ -200,9 +201,10 @@ class DefinedObjective implements Objective {
     return describeObjective(this.definition, this.options, this.reduction);
   }
 
-  private open(given: AnyBatch): Opened {
+  private open(given: AnyBatch, engine: Engine | undefined = this.engine): Opened {
     const { batch, units } = openUnits(this.definition, this.options, this.reduction, given);
-    return { batch, units, counted: countWeights(units, this.contract) };
+    const kernel = kernelFor(this.definition, batch, engine);
+    return { batch, units, kernel, counted: countWeights(units, this.contract, kernel && exactSummer(kernel)) };
   }
 
   private evaluation({ tally, ranBy, notes }: Walked, numerator: number, denominator: number): Evaluation {
@@ -224,12 +226,9 @@ class DefinedObjective implements Objective {
     });
   }
 
-  private evaluateOnly(opened: Opened, engine: Engine | undefined): Walked {
-    return this.walk(opened, undefined, kernelFor(this.definition, opened.batch, engine));
-  }
-
   /** One walk over the live units: their tally and, with a plan, their gradients. */
-  private walk(opened: Opened, plan: GradientPlan | undefined, kernel: ReadyKernel | undefined): Walked {
+  private walk(opened: Opened, plan?: GradientPlan): Walked {
+    const { kernel } = opened;
     const { sums, notes } = kernel ? this.sumsByKernel(kernel, opened, plan) : this.sumsByReference(opened, plan);
     const ranBy = kernel ? "wasm" : "reference";
     const tally = new Tally({

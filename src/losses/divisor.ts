@@ -1,6 +1,7 @@
 import { type Contract, constantOf, inWords } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import { checkSameContract, Denominator, ExactSum } from "../tally/index.js";
+import type { ExactSummer } from "./kernel-walk.js";
 import type { Units } from "./units.js";
 
 /** What a batch counts: its denominator, and the weight inside each of its groups. */
@@ -16,13 +17,18 @@ export interface Divisor {
   inner(group: number): number;
 }
 
+/** So many weights are summed by a kernel, where there is one: an exact sum has the same bits, whoever forms it. */
+const MANY = 16_384;
+
 /** Weight sums of a batch and of its groups, from constants alone. */
-export function countWeights(units: Units, contract: Contract): Counted {
+export function countWeights(units: Units, contract: Contract, summer?: ExactSummer): Counted {
   const constant = constantOf(contract.reduction);
   const { groups } = units;
   const counted = new ExactSum();
   if (!groups) {
-    addWeights(counted, units, 0, units.count, null);
+    const weights = units.weighsAlike ? units.numeratorWeights : null;
+    if (summer && weights && weights.length >= MANY) counted.addLanes(summer(weights));
+    else addWeights(counted, units, 0, units.count, null);
     return { denominator: new Denominator(counted, constant, undefined, contract), inner: new Float64Array(0) };
   }
   const inner = new Float64Array(groups.count);

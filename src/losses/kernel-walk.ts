@@ -83,6 +83,37 @@ export function engineNotes(definition: RowDefinition, ready: ReadyKernel | unde
   return said;
 }
 
+/** Sums numbers exactly, quicker than one by one; as the lanes of an exact sum. */
+export type ExactSummer = (numbers: Float64Array) => Float64Array;
+
+/** The exact sum of the module that computes a batch, for weights by the million; undefined where it has none. */
+export function exactSummer({ plan, session: live }: ReadyKernel): ExactSummer | undefined {
+  if (plan.run) return undefined;
+  return (numbers) => {
+    let lanes = new Float64Array(0);
+    const add = (found: Float64Array) => {
+      lanes = found.slice();
+    };
+    runRows(
+      live,
+      {
+        module: plan.module,
+        kernel: "sumWeights",
+        rows: numbers.length,
+        width: 1,
+        inputs: [],
+        outputs: [],
+        weights: numbers,
+        parameters: [0],
+        scratch: 0,
+        nanoseconds: 4,
+      },
+      { odd: () => {}, add },
+    );
+    return lanes;
+  };
+}
+
 /** What a walk with gradients is given: where they go, and the factor of each unit's. */
 export interface GradientPlan {
   factor(numeratorWeight: number, group: number): number;

@@ -1,4 +1,4 @@
-export { drain } from "./sum";
+export { drain, sumWeights } from "./sum";
 // Losses of single elements: residuals, logits against probabilities, pairs of scores.
 //
 // Vector losses are float32 throughout, four elements at once, in blocks of 256 whose terms are summed exactly; scalar

@@ -1,6 +1,6 @@
 // Losses over rows of logits. A row whose loss is not finite, or that must be spoken of, is left to the reference: its
 // byte in ODD is set, nothing of it is summed, and its gradient row is not written.
-export { drain } from "./sum";
+export { drain, sumWeights } from "./sum";
 import {
   FACTORS,
   factorOf,

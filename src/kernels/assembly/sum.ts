@@ -3,6 +3,8 @@
 // An accumulator is 69 limbs of 64 bits, each worth 2^(32 i − 1074), then the counts of NaN, +∞ and −∞. A term adds
 // less than 2^32 to a limb; the host drains an accumulator before 2^31 terms.
 
+import { WEIGHTS, word } from "./operands";
+
 /** Bytes of an accumulator. */
 export const ACCUMULATOR: usize = 72 * 8;
 
@@ -148,4 +150,14 @@ export function drain(accumulators: usize, stride: usize, count: i32, out: usize
     }
     store<f64>(out + (i << 3), lane as f64);
   }
+}
+
+/** A row kernel that sums the weights of rows themselves. */
+export function sumWeights(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  const weights = word(record, WEIGHTS);
+  for (let row = from; row < to; row++) {
+    const weight = load<f64>(weights + (row << 3));
+    if (weight != 0) addExact(scratch, weight);
+  }
+  return 0;
 }
