@@ -6,7 +6,7 @@
 // follows from its row, its column and the inner dimension alone: never from blocks, threads or the other rows.
 
 /** Indices of the inner dimension that add up in registers. */
-export const INNER: usize = 256;
+export const INNER: usize = 128;
 
 // Words of the record of a job; `similarity.ts` of the host has the same.
 const A: usize = 0;
@@ -57,38 +57,8 @@ function multiplyPanels(
   let c30 = f32x4.splat(0);
   let c31 = f32x4.splat(0);
   const end = a + (count << 4);
-  const pairs = a + ((count & ~1) << 4);
-  for (; a < pairs; a += 32, b += 64) {
-    let b0 = v128.load(b);
-    let b1 = v128.load(b, 16);
-    let x = v128.load32_splat(a);
-    c00 = f32x4.add(c00, f32x4.mul(x, b0));
-    c01 = f32x4.add(c01, f32x4.mul(x, b1));
-    x = v128.load32_splat(a, 4);
-    c10 = f32x4.add(c10, f32x4.mul(x, b0));
-    c11 = f32x4.add(c11, f32x4.mul(x, b1));
-    x = v128.load32_splat(a, 8);
-    c20 = f32x4.add(c20, f32x4.mul(x, b0));
-    c21 = f32x4.add(c21, f32x4.mul(x, b1));
-    x = v128.load32_splat(a, 12);
-    c30 = f32x4.add(c30, f32x4.mul(x, b0));
-    c31 = f32x4.add(c31, f32x4.mul(x, b1));
-    b0 = v128.load(b, 32);
-    b1 = v128.load(b, 48);
-    x = v128.load32_splat(a, 16);
-    c00 = f32x4.add(c00, f32x4.mul(x, b0));
-    c01 = f32x4.add(c01, f32x4.mul(x, b1));
-    x = v128.load32_splat(a, 20);
-    c10 = f32x4.add(c10, f32x4.mul(x, b0));
-    c11 = f32x4.add(c11, f32x4.mul(x, b1));
-    x = v128.load32_splat(a, 24);
-    c20 = f32x4.add(c20, f32x4.mul(x, b0));
-    c21 = f32x4.add(c21, f32x4.mul(x, b1));
-    x = v128.load32_splat(a, 28);
-    c30 = f32x4.add(c30, f32x4.mul(x, b0));
-    c31 = f32x4.add(c31, f32x4.mul(x, b1));
-  }
-  if (a < end) {
+  // Not unrolled: engines run out of registers then.
+  for (; a < end; a += 16, b += 32) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
     let x = v128.load32_splat(a);
@@ -172,8 +142,8 @@ function packColumns(x: usize, stride: usize, columns: usize, count: usize, lane
     let p = x + (column << 2);
     let to = out + (column / lanes) * panel;
     // Panels of 4 lie one after the other, those of 8 take two vectors each.
-    const second = lanes == 4 ? panel : 16;
-    const third = lanes == 4 ? 2 * panel : panel;
+    const second: usize = lanes == 4 ? panel : 16;
+    const third: usize = lanes == 4 ? panel + panel : panel;
     const fourth = third + second;
     for (let k: usize = 0; k < count; k++, p += stride, to += step) {
       v128.store(to, v128.load(p));
@@ -248,7 +218,7 @@ export function multiply(record: usize, from: usize, to: usize, scratch: usize):
           // The first run begins at the bias, at zero, or at what C holds.
           const isFirst = k == 0 && !(kind & ADDS);
           const base = !isFirst ? tile : bias != 0 ? bias + ((column + j) << 2) : zeros;
-          const baseStride = isFirst ? 0 : stride;
+          const baseStride: usize = isFirst ? 0 : stride;
           if (height - i >= 4 && breadth - j >= 8) {
             multiplyPanels(left, right, count, base, baseStride, tile, stride);
           } else {

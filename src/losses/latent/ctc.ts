@@ -1,4 +1,6 @@
 import { choiceOption, flagOption } from "../../contract/index.js";
+import { ctcModule } from "../../kernels/binaries/ctc.js";
+import { runCtc } from "../../kernels/index.js";
 import { CtcLattice, framesNeeded, topOf } from "../../sequence/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
@@ -115,6 +117,27 @@ export const ctc = /*#__PURE__*/ defineLoss<CtcOptions, CtcBatch, "logits" | "lo
   units(batch) {
     const sequences = alignmentLabels(batch, batch.sizes.S);
     return { length: (unit) => sequences.length(unit) };
+  },
+  kernel(batch) {
+    const field = batch.has("logProbs") ? "logProbs" : "logits";
+    const { T, C } = batch.sizes as { T: number; C: number };
+    return {
+      module: ctcModule,
+      kernel: "ctc",
+      inputs: [field],
+      outputs: [field],
+      nanoseconds: T * C,
+      run: (call) =>
+        runCtc(call, {
+          scores: batch.data(field) as Float32Array,
+          framesFirst: batch.options.layout === "TBC",
+          isNormalized: field === "logProbs",
+          frames: T,
+          classes: C,
+          blank: batch.options.blank,
+          sequences: alignmentLabels(batch, batch.sizes.S),
+        }),
+    };
   },
   open(batch, { rows, own, note }) {
     const { blank, zeroInfinity } = batch.options;
