@@ -8,7 +8,7 @@
 /** Indices of the inner dimension that add up in registers. */
 export const INNER: usize = 128;
 
-// Words of the record of a job; `similarity.ts` of the host has the same.
+// Words of the record of a job; `matrix.ts` of the host has the same.
 const A: usize = 0;
 const B: usize = 4;
 const C: usize = 8;

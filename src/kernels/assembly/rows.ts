@@ -4,10 +4,13 @@
 // terms never negative, and 1 − p_t = S / (1 + S). A row is walked in blocks that stay in the first cache: the block's
 // maximum, then its exponentials, relative to the largest entry so far, then their sum without the largest entry. What
 // each block was relative to is kept, so that the last pass rescales it: one exponential an entry.
-import { exponentialsBelow, expOfNegative, largest, log1p, lower, tanh, tanhSlope, total, upper } from "./vector";
+import { exponentialBelow, exponentialsBelow, largest, log1p, lower, tanh, tanhSlope, total, upper } from "./vector";
 
 /** Entries of a block. */
 export const ROW_BLOCK: usize = 2048;
+
+/** From here on, the sum of others is good to float32 with the largest entry's 1 in it. */
+const NEAR: f64 = 4;
 
 /** What {@link softmax} found of the row last given: the largest entry and its place, S, and log1p(S). */
 export let peak: f32 = 0;
@@ -61,14 +64,15 @@ function peakOf(x: usize, count: usize): f32 {
   return largest(f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)));
 }
 
-/** Writes exp(x − m); a last vector that is not full has zeros beside it. */
-function exponentials(x: usize, count: usize, m: f32, out: usize): void {
+/** Writes exp(x − m) and gives their sum; a last vector that is not full has zeros beside it. */
+function exponentials(x: usize, count: usize, m: f32, out: usize): f64 {
   const shift = f32x4.splat(m);
   const whole = (count & ~3) << 2;
-  exponentialsBelow(x, whole, shift, out);
-  if (count & 3) {
-    v128.store(out + whole, expOfNegative(f32x4.sub(loadPart(x + whole, count & 3, -Infinity), shift)));
-  }
+  const sum = exponentialsBelow(x, whole, shift, out);
+  if ((count & 3) == 0) return sum;
+  const rest = exponentialBelow(loadPart(x + whole, count & 3, -Infinity), shift);
+  v128.store(out + whole, rest);
+  return sum + total(f64x2.add(lower(rest), upper(rest)));
 }
 
 /** The sum of float32 numbers, four vectors in float32 and then float64; a last vector may have zeros beside it. */
@@ -132,14 +136,19 @@ export function softmax(x: usize, width: usize, out: usize, references: usize): 
       memory.fill(into, 0, ((count + 3) & ~3) << 2);
       continue;
     }
-    exponentials(at, count, m, into);
+    let ofBlock = exponentials(at, count, m, into);
     if (isNew) {
       const found = placeOf(at, count, m);
       place = from + found;
-      store<f32>(into + (found << 2), 0);
-      sum += sumOf(into, count);
-      store<f32>(into + (found << 2), 1);
-    } else sum += sumOf(into, count);
+      ofBlock -= 1;
+      if (!(ofBlock >= NEAR)) {
+        // Beside the largest entry's 1 the others lost digits: they are summed without it.
+        store<f32>(into + (found << 2), 0);
+        ofBlock = sumOf(into, count);
+        store<f32>(into + (found << 2), 1);
+      }
+    }
+    sum += ofBlock;
   }
   if (!(abs<f32>(m) < Infinity) || sum != sum) return false;
   peak = m;

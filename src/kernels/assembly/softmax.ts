@@ -34,7 +34,7 @@ import {
 } from "./rows";
 import { ACCUMULATOR, addExact } from "./sum";
 import { addTerms, markOdd } from "./terms";
-import { expOfNegative, expRemainder, log, log1p, lower, total, upper } from "./vector";
+import { exponentialBelow, expRemainder, log, log1p, lower, total, upper } from "./vector";
 
 // What a call asks for beside logits and a hard label.
 /** Logits go through soft cap, temperature or shifts first. */
@@ -316,7 +316,7 @@ function fewClasses(record: usize, from: usize, to: usize, scratch: usize): i32 
       let seen = f32x4.splat(0);
       for (let k: usize = 0; k < width; k++) {
         const x = v128.load(scores + (k << 4));
-        const exponential = expOfNegative(f32x4.sub(x, highest));
+        const exponential = exponentialBelow(x, highest);
         v128.store(e + (k << 4), exponential);
         const isTop = v128.andnot(f32x4.eq(x, highest), seen);
         seen = v128.or(seen, isTop);

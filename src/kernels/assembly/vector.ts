@@ -78,6 +78,20 @@ const C: usize = memory.data<f32>(
     3.0, 3.0, 3.0, 3.0,
     // 560: 1/6
     0.16666667, 0.16666667, 0.16666667, 0.16666667,
+    // 576: −126, the exponent of the smallest normal float32
+    -126.0, -126.0, -126.0, -126.0,
+    // 592: (2^f − 1) / f, minimax of degree 5 over |f| ≤ 1/2, within 2e-9
+    1.5353257185779512e-4, 1.5353257185779512e-4, 1.5353257185779512e-4, 1.5353257185779512e-4,
+    // 608
+    1.339900423772633e-3, 1.339900423772633e-3, 1.339900423772633e-3, 1.339900423772633e-3,
+    // 624
+    9.61843878030777e-3, 9.61843878030777e-3, 9.61843878030777e-3, 9.61843878030777e-3,
+    // 640
+    5.550331994891167e-2, 5.550331994891167e-2, 5.550331994891167e-2, 5.550331994891167e-2,
+    // 656
+    2.4022647738456726e-1, 2.4022647738456726e-1, 2.4022647738456726e-1, 2.4022647738456726e-1,
+    // 672
+    6.931471824645996e-1, 6.931471824645996e-1, 6.931471824645996e-1, 6.931471824645996e-1,
   ],
   16,
 );
@@ -277,78 +291,147 @@ export function total(v: v128): f64 {
   return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
 }
 
-// Loops over memory, four vectors step by step beside each other: a chain of dependent operations is long against what
+// Loops over memory, several vectors step by step beside each other: a chain of dependent operations is long against what
 // a processor looks ahead, and four chains fill its units. Lengths are in bytes, a multiple of 16.
 
-/** Writes exp(x − m) for x ≤ m. */
-export function exponentialsBelow(x: usize, bytes: usize, m: v128, out: usize): void {
+/**
+ * e^(x − m) for x ≤ m, as 2^y with y = (x − m) / ln 2: y is rounded where x − m is, and its error is as large, so that a
+ * reduction in two parts, as {@link expOfNegative} has it, would gain nothing. 0 below 2^−126.
+ */
+// @ts-ignore: decorator
+@inline
+export function exponentialBelow(x: v128, m: v128): v128 {
+  const y = f32x4.mul(f32x4.sub(x, m), v128.load(C, 16));
+  const t = f32x4.add(y, v128.load(C, 32));
+  const f = f32x4.sub(y, f32x4.sub(t, v128.load(C, 32)));
+  let p = f32x4.add(f32x4.mul(v128.load(C, 592), f), v128.load(C, 608));
+  p = f32x4.add(f32x4.mul(p, f), v128.load(C, 624));
+  p = f32x4.add(f32x4.mul(p, f), v128.load(C, 640));
+  p = f32x4.add(f32x4.mul(p, f), v128.load(C, 656));
+  p = f32x4.add(f32x4.mul(p, f), v128.load(C, 672));
+  p = f32x4.add(f32x4.mul(p, f), v128.load(C, 160));
+  return v128.andnot(i32x4.add(p, i32x4.shl(t, 23)), f32x4.lt(y, v128.load(C, 576)));
+}
+
+/**
+ * Writes exp(x − m) for x ≤ m, and gives the sum of what was written: eight vectors in float32, then float64. The same
+ * operations as {@link exponentialBelow}, eight vectors beside each other.
+ */
+export function exponentialsBelow(x: usize, bytes: usize, m: v128, out: usize): f64 {
+  const scale = v128.load(C, 16);
+  const rounder = v128.load(C, 32);
+  const lowest = v128.load(C, 576);
+  const c6 = v128.load(C, 592);
+  const c5 = v128.load(C, 608);
+  const c4 = v128.load(C, 624);
+  const c3 = v128.load(C, 640);
+  const c2 = v128.load(C, 656);
+  const c1 = v128.load(C, 672);
+  const c0 = v128.load(C, 160);
+  let left = f64x2.splat(0);
+  let right = f64x2.splat(0);
   let at: usize = 0;
-  for (const sixteens = bytes & ~63; at < sixteens; at += 64) {
-    const a = f32x4.sub(v128.load(x + at, 0), m);
-    const b = f32x4.sub(v128.load(x + at, 16), m);
-    const c = f32x4.sub(v128.load(x + at, 32), m);
-    const d = f32x4.sub(v128.load(x + at, 48), m);
-    const scale = v128.load(C, 16);
-    const rounder = v128.load(C, 32);
-    const lowest = v128.load(C, 0);
-    const a0 = f32x4.pmax(a, lowest);
-    const b0 = f32x4.pmax(b, lowest);
-    const c0 = f32x4.pmax(c, lowest);
-    const d0 = f32x4.pmax(d, lowest);
-    const aw = f32x4.add(f32x4.mul(a0, scale), rounder);
-    const bw = f32x4.add(f32x4.mul(b0, scale), rounder);
-    const cw = f32x4.add(f32x4.mul(c0, scale), rounder);
-    const dw = f32x4.add(f32x4.mul(d0, scale), rounder);
-    const an = f32x4.sub(aw, rounder);
-    const bn = f32x4.sub(bw, rounder);
-    const cn = f32x4.sub(cw, rounder);
-    const dn = f32x4.sub(dw, rounder);
-    const high = v128.load(C, 48);
-    let ar = f32x4.sub(a0, f32x4.mul(an, high));
-    let br = f32x4.sub(b0, f32x4.mul(bn, high));
-    let cr = f32x4.sub(c0, f32x4.mul(cn, high));
-    let dr = f32x4.sub(d0, f32x4.mul(dn, high));
-    const low = v128.load(C, 64);
-    ar = f32x4.sub(ar, f32x4.mul(an, low));
-    br = f32x4.sub(br, f32x4.mul(bn, low));
-    cr = f32x4.sub(cr, f32x4.mul(cn, low));
-    dr = f32x4.sub(dr, f32x4.mul(dn, low));
-    const c6 = v128.load(C, 80);
-    const c5 = v128.load(C, 96);
-    let ap = f32x4.add(f32x4.mul(c6, ar), c5);
-    let bp = f32x4.add(f32x4.mul(c6, br), c5);
-    let cp = f32x4.add(f32x4.mul(c6, cr), c5);
-    let dp = f32x4.add(f32x4.mul(c6, dr), c5);
-    const c4 = v128.load(C, 112);
-    ap = f32x4.add(f32x4.mul(ap, ar), c4);
-    bp = f32x4.add(f32x4.mul(bp, br), c4);
-    cp = f32x4.add(f32x4.mul(cp, cr), c4);
-    dp = f32x4.add(f32x4.mul(dp, dr), c4);
-    const c3 = v128.load(C, 128);
-    ap = f32x4.add(f32x4.mul(ap, ar), c3);
-    bp = f32x4.add(f32x4.mul(bp, br), c3);
-    cp = f32x4.add(f32x4.mul(cp, cr), c3);
-    dp = f32x4.add(f32x4.mul(dp, dr), c3);
-    const c2 = v128.load(C, 144);
-    ap = f32x4.add(f32x4.mul(ap, ar), c2);
-    bp = f32x4.add(f32x4.mul(bp, br), c2);
-    cp = f32x4.add(f32x4.mul(cp, cr), c2);
-    dp = f32x4.add(f32x4.mul(dp, dr), c2);
-    const c1 = v128.load(C, 160);
-    ap = f32x4.add(f32x4.mul(ap, ar), c1);
-    bp = f32x4.add(f32x4.mul(bp, br), c1);
-    cp = f32x4.add(f32x4.mul(cp, cr), c1);
-    dp = f32x4.add(f32x4.mul(dp, dr), c1);
-    ap = f32x4.add(f32x4.mul(ap, ar), c1);
-    bp = f32x4.add(f32x4.mul(bp, br), c1);
-    cp = f32x4.add(f32x4.mul(cp, cr), c1);
-    dp = f32x4.add(f32x4.mul(dp, dr), c1);
-    v128.store(out + at, v128.andnot(i32x4.add(ap, i32x4.shl(aw, 23)), f32x4.lt(a, lowest)), 0);
-    v128.store(out + at, v128.andnot(i32x4.add(bp, i32x4.shl(bw, 23)), f32x4.lt(b, lowest)), 16);
-    v128.store(out + at, v128.andnot(i32x4.add(cp, i32x4.shl(cw, 23)), f32x4.lt(c, lowest)), 32);
-    v128.store(out + at, v128.andnot(i32x4.add(dp, i32x4.shl(dw, 23)), f32x4.lt(d, lowest)), 48);
+  for (const eights = bytes & ~127; at < eights; at += 128) {
+    const a = f32x4.mul(f32x4.sub(v128.load(x + at, 0), m), scale);
+    const b = f32x4.mul(f32x4.sub(v128.load(x + at, 16), m), scale);
+    const c = f32x4.mul(f32x4.sub(v128.load(x + at, 32), m), scale);
+    const d = f32x4.mul(f32x4.sub(v128.load(x + at, 48), m), scale);
+    const e = f32x4.mul(f32x4.sub(v128.load(x + at, 64), m), scale);
+    const f = f32x4.mul(f32x4.sub(v128.load(x + at, 80), m), scale);
+    const g = f32x4.mul(f32x4.sub(v128.load(x + at, 96), m), scale);
+    const h = f32x4.mul(f32x4.sub(v128.load(x + at, 112), m), scale);
+    const aw = f32x4.add(a, rounder);
+    const bw = f32x4.add(b, rounder);
+    const cw = f32x4.add(c, rounder);
+    const dw = f32x4.add(d, rounder);
+    const ew = f32x4.add(e, rounder);
+    const fw = f32x4.add(f, rounder);
+    const gw = f32x4.add(g, rounder);
+    const hw = f32x4.add(h, rounder);
+    const af = f32x4.sub(a, f32x4.sub(aw, rounder));
+    const bf = f32x4.sub(b, f32x4.sub(bw, rounder));
+    const cf = f32x4.sub(c, f32x4.sub(cw, rounder));
+    const df = f32x4.sub(d, f32x4.sub(dw, rounder));
+    const ef = f32x4.sub(e, f32x4.sub(ew, rounder));
+    const ff = f32x4.sub(f, f32x4.sub(fw, rounder));
+    const gf = f32x4.sub(g, f32x4.sub(gw, rounder));
+    const hf = f32x4.sub(h, f32x4.sub(hw, rounder));
+    let ap = f32x4.add(f32x4.mul(c6, af), c5);
+    let bp = f32x4.add(f32x4.mul(c6, bf), c5);
+    let cp = f32x4.add(f32x4.mul(c6, cf), c5);
+    let dp = f32x4.add(f32x4.mul(c6, df), c5);
+    let ep = f32x4.add(f32x4.mul(c6, ef), c5);
+    let fp = f32x4.add(f32x4.mul(c6, ff), c5);
+    let gp = f32x4.add(f32x4.mul(c6, gf), c5);
+    let hp = f32x4.add(f32x4.mul(c6, hf), c5);
+    ap = f32x4.add(f32x4.mul(ap, af), c4);
+    bp = f32x4.add(f32x4.mul(bp, bf), c4);
+    cp = f32x4.add(f32x4.mul(cp, cf), c4);
+    dp = f32x4.add(f32x4.mul(dp, df), c4);
+    ep = f32x4.add(f32x4.mul(ep, ef), c4);
+    fp = f32x4.add(f32x4.mul(fp, ff), c4);
+    gp = f32x4.add(f32x4.mul(gp, gf), c4);
+    hp = f32x4.add(f32x4.mul(hp, hf), c4);
+    ap = f32x4.add(f32x4.mul(ap, af), c3);
+    bp = f32x4.add(f32x4.mul(bp, bf), c3);
+    cp = f32x4.add(f32x4.mul(cp, cf), c3);
+    dp = f32x4.add(f32x4.mul(dp, df), c3);
+    ep = f32x4.add(f32x4.mul(ep, ef), c3);
+    fp = f32x4.add(f32x4.mul(fp, ff), c3);
+    gp = f32x4.add(f32x4.mul(gp, gf), c3);
+    hp = f32x4.add(f32x4.mul(hp, hf), c3);
+    ap = f32x4.add(f32x4.mul(ap, af), c2);
+    bp = f32x4.add(f32x4.mul(bp, bf), c2);
+    cp = f32x4.add(f32x4.mul(cp, cf), c2);
+    dp = f32x4.add(f32x4.mul(dp, df), c2);
+    ep = f32x4.add(f32x4.mul(ep, ef), c2);
+    fp = f32x4.add(f32x4.mul(fp, ff), c2);
+    gp = f32x4.add(f32x4.mul(gp, gf), c2);
+    hp = f32x4.add(f32x4.mul(hp, hf), c2);
+    ap = f32x4.add(f32x4.mul(ap, af), c1);
+    bp = f32x4.add(f32x4.mul(bp, bf), c1);
+    cp = f32x4.add(f32x4.mul(cp, cf), c1);
+    dp = f32x4.add(f32x4.mul(dp, df), c1);
+    ep = f32x4.add(f32x4.mul(ep, ef), c1);
+    fp = f32x4.add(f32x4.mul(fp, ff), c1);
+    gp = f32x4.add(f32x4.mul(gp, gf), c1);
+    hp = f32x4.add(f32x4.mul(hp, hf), c1);
+    ap = f32x4.add(f32x4.mul(ap, af), c0);
+    bp = f32x4.add(f32x4.mul(bp, bf), c0);
+    cp = f32x4.add(f32x4.mul(cp, cf), c0);
+    dp = f32x4.add(f32x4.mul(dp, df), c0);
+    ep = f32x4.add(f32x4.mul(ep, ef), c0);
+    fp = f32x4.add(f32x4.mul(fp, ff), c0);
+    gp = f32x4.add(f32x4.mul(gp, gf), c0);
+    hp = f32x4.add(f32x4.mul(hp, hf), c0);
+    ap = v128.andnot(i32x4.add(ap, i32x4.shl(aw, 23)), f32x4.lt(a, lowest));
+    bp = v128.andnot(i32x4.add(bp, i32x4.shl(bw, 23)), f32x4.lt(b, lowest));
+    cp = v128.andnot(i32x4.add(cp, i32x4.shl(cw, 23)), f32x4.lt(c, lowest));
+    dp = v128.andnot(i32x4.add(dp, i32x4.shl(dw, 23)), f32x4.lt(d, lowest));
+    ep = v128.andnot(i32x4.add(ep, i32x4.shl(ew, 23)), f32x4.lt(e, lowest));
+    fp = v128.andnot(i32x4.add(fp, i32x4.shl(fw, 23)), f32x4.lt(f, lowest));
+    gp = v128.andnot(i32x4.add(gp, i32x4.shl(gw, 23)), f32x4.lt(g, lowest));
+    hp = v128.andnot(i32x4.add(hp, i32x4.shl(hw, 23)), f32x4.lt(h, lowest));
+    v128.store(out + at, ap, 0);
+    v128.store(out + at, bp, 16);
+    v128.store(out + at, cp, 32);
+    v128.store(out + at, dp, 48);
+    v128.store(out + at, ep, 64);
+    v128.store(out + at, fp, 80);
+    v128.store(out + at, gp, 96);
+    v128.store(out + at, hp, 112);
+    const ab = f32x4.add(f32x4.add(ap, bp), f32x4.add(cp, dp));
+    const sum = f32x4.add(ab, f32x4.add(f32x4.add(ep, fp), f32x4.add(gp, hp)));
+    left = f64x2.add(left, lower(sum));
+    right = f64x2.add(right, upper(sum));
   }
-  for (; at < bytes; at += 16) v128.store(out + at, expOfNegative(f32x4.sub(v128.load(x + at), m)));
+  for (; at < bytes; at += 16) {
+    const e = exponentialBelow(v128.load(x + at), m);
+    v128.store(out + at, e);
+    left = f64x2.add(left, lower(e));
+    right = f64x2.add(right, upper(e));
+  }
+  return total(f64x2.add(left, right));
 }
 
 /** Writes exp(−|x|). */

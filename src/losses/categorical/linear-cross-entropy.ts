@@ -1,8 +1,11 @@
+import { similarityModule } from "../../kernels/binaries/similarity.js";
+import { runLinearCrossEntropy } from "../../kernels/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
-import type { UnitFields } from "../definition.js";
+import type { BatchView, KernelPlan, UnitFields } from "../definition.js";
 import {
   type CrossEntropyOptions,
+  crossEntropyKernel,
   crossEntropyOptions,
   crossEntropyRow,
   crossEntropyUnits,
@@ -91,6 +94,7 @@ export const linearCrossEntropy = /*#__PURE__*/ defineLoss<
   alignment: alignmentOf,
   describe: (options) => describeCrossEntropy("cross entropy of the logits hidden · weightᵀ + bias", options),
   units: crossEntropyUnits,
+  kernel: linearKernel,
   open(batch, work) {
     const { K: classes, D: width } = batch.sizes as { K: number; D: number };
     const weight = batch.reals("weight");
@@ -131,3 +135,30 @@ export const linearCrossEntropy = /*#__PURE__*/ defineLoss<
     };
   },
 });
+
+function linearKernel(batch: BatchView<LinearCrossEntropyOptions>): KernelPlan | string {
+  const { classAxis, labelShift } = batch.options;
+  if (classAxis !== -1 && classAxis !== batch.unitShape.length) return "the features do not lie on the last axis";
+  const rows = crossEntropyKernel(batch);
+  if (typeof rows === "string") return rows;
+  const data = (field: string) => batch.data(field) as Float32Array;
+  return {
+    module: similarityModule,
+    kernel: "multiply",
+    inputs: ["targets"],
+    label: "labels",
+    outputs: ["hidden", "weight", "bias"],
+    nanoseconds: 0,
+    run: (call) =>
+      runLinearCrossEntropy(call, {
+        hidden: data("hidden"),
+        weight: data("weight"),
+        bias: batch.has("bias") ? data("bias") : undefined,
+        targets: batch.has("targets") ? data("targets") : undefined,
+        width: batch.sizes.D!,
+        classes: batch.sizes.K!,
+        shift: labelShift,
+        rows,
+      }),
+  };
+}

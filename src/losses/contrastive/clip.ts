@@ -1,3 +1,5 @@
+import { similarityModule } from "../../kernels/binaries/similarity.js";
+import { runSimilarities } from "../../kernels/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
 import { Embeddings } from "./embeddings.js";
@@ -48,6 +50,26 @@ export const clip = /*#__PURE__*/ defineLoss<object, ClipBatch, "images" | "text
   fields: imageTextFields,
   describe: () =>
     "CLIP's loss of each image and text pair, half of the cross entropy of each direction over the batch, on dot products times exp(logScale), rows taken as they are (not normalized); rows of a masked pair stay negatives",
+  kernel: (batch) => ({
+    module: similarityModule,
+    kernel: "searchRows",
+    outputs: ["images", "texts", "logScale"],
+    nanoseconds: 0,
+    run(call) {
+      const found = runSimilarities(call, {
+        kind: "softmax",
+        queries: batch.data("images") as Float32Array,
+        keys: batch.data("texts") as Float32Array,
+        width: batch.sizes.D!,
+        normalize: false,
+        isMutual: true,
+        scale: scaleOf(batch),
+        excluded: batch.has("excludeMask") ? batch.data("excludeMask") : undefined,
+      });
+      if (!found) call.leaveAll();
+      else call.outputs[2]?.fill(found.ofLogScale);
+    },
+  }),
   open(batch, { sums }) {
     const { B: rows, D: width } = batch.sizes as { B: number; D: number };
     const factor = scaleOf(batch);

@@ -1,8 +1,10 @@
 import { choiceOption, eitherOption, flagOption, numberOption } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
+import { similarityModule } from "../../kernels/binaries/similarity.js";
+import { runSimilarities } from "../../kernels/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
-import type { BatchView, UnitFields } from "../definition.js";
+import type { BatchView, KernelPlan, UnitFields } from "../definition.js";
 import { Embeddings } from "./embeddings.js";
 import { checkIncluded, excludeMaskField, includedPairs } from "./exclusion.js";
 import { KeySearch, MutualSearch, type Positives } from "./key-search.js";
@@ -136,6 +138,7 @@ export const infoNce = /*#__PURE__*/ defineLoss<InfoNceOptions, InfoNceBatch, "q
     const positives = positivesOf(batch);
     return { present: (unit) => positives.count(unit) > 0 };
   },
+  kernel: infoNceKernel,
   open(batch, work) {
     const { normalize, symmetric } = batch.options;
     const { B: rows, M: columns, D: width } = batch.sizes as { B: number; M: number; D: number };
@@ -154,7 +157,7 @@ export const infoNce = /*#__PURE__*/ defineLoss<InfoNceOptions, InfoNceBatch, "q
       if (!batch.has("positiveMask")) checkIncluded(batch, reads, unit, label(unit));
       else for (let j = 0; j < columns; j++) if (positives.has(unit, j)) checkIncluded(batch, reads, unit, j);
     };
-    if (!batch.has("labels") && !batch.has("positiveMask") && columns > rows && columns % rows === 0) {
+    if (isPairedByRow(batch)) {
       const message = `row i is paired with key i of ${columns} keys for ${rows} queries; on rank r of a gather give labels i + r · ${rows}`;
       work.note("paired-by-row", 0, message, "labels");
     }
@@ -174,6 +177,41 @@ export const infoNce = /*#__PURE__*/ defineLoss<InfoNceOptions, InfoNceBatch, "q
     };
   },
 });
+
+/** Whether rows are paired with keys of their own number where there are several keys a row. */
+function isPairedByRow(batch: BatchView<InfoNceOptions>): boolean {
+  const { B: rows, M: columns } = batch.sizes as { B: number; M: number };
+  return !batch.has("labels") && !batch.has("positiveMask") && columns > rows && columns % rows === 0;
+}
+
+function infoNceKernel(batch: BatchView<InfoNceOptions>): KernelPlan | string {
+  if (batch.has("positiveMask")) return "positiveMask gives a row several positives";
+  const { normalize, symmetric } = batch.options;
+  return {
+    module: similarityModule,
+    kernel: "searchRows",
+    label: "labels",
+    outputs: ["queries", "keys", "temperature"],
+    nanoseconds: 0,
+    run(call) {
+      if (isPairedByRow(batch)) call.open();
+      const found = runSimilarities(call, {
+        kind: "softmax",
+        queries: batch.data("queries") as Float32Array,
+        keys: batch.data("keys") as Float32Array,
+        width: batch.sizes.D!,
+        normalize,
+        isMutual: symmetric,
+        scale: 1 / batch.scalar("temperature"),
+        labels: call.labels,
+        excluded: batch.has("excludeMask") ? batch.data("excludeMask") : undefined,
+      });
+      if (!found) call.leaveAll();
+      // The scale is 1/τ, so d/dτ = −(d/d log scale) / τ.
+      else call.outputs[2]?.fill(-found.ofLogScale / batch.scalar("temperature"));
+    },
+  };
+}
 
 /** The positives of a row, as the fields give them; labels are not checked here. */
 function positivesOf(batch: BatchView<InfoNceOptions>): Positives {

@@ -1,3 +1,5 @@
+import { similarityModule } from "../../kernels/binaries/similarity.js";
+import { runSimilarities } from "../../kernels/index.js";
 import { log1pExp, sigmoid } from "../../numerics/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
@@ -60,6 +62,30 @@ export const sigLip = /*#__PURE__*/ defineLoss<object, SigLipBatch, "images" | "
   },
   describe: () =>
     "SigLIP's loss of each image, the sum (no mean) over the texts of its batch of the binary cross entropy of matched or not, on dot products times exp(logScale) plus bias, rows taken as they are (not normalized); the text of a masked image stays a negative",
+  kernel: (batch) => ({
+    module: similarityModule,
+    kernel: "sigmoidRows",
+    outputs: ["images", "texts", "logScale", "bias"],
+    nanoseconds: 0,
+    run(call) {
+      const found = runSimilarities(call, {
+        kind: "sigmoid",
+        queries: batch.data("images") as Float32Array,
+        keys: batch.data("texts") as Float32Array,
+        width: batch.sizes.D!,
+        normalize: false,
+        isMutual: false,
+        scale: scaleOf(batch),
+        bias: batch.scalar("bias"),
+        excluded: batch.has("excludeMask") ? batch.data("excludeMask") : undefined,
+      });
+      if (!found) call.leaveAll();
+      else {
+        call.outputs[2]?.fill(found.ofLogScale);
+        call.outputs[3]?.fill(found.ofBias);
+      }
+    },
+  }),
   open(batch, { sums }) {
     const { B: rows, D: width } = batch.sizes as { B: number; D: number };
     const factor = scaleOf(batch);
