@@ -721,7 +721,7 @@ export function ctc(record: usize, from: usize, to: usize, scratch: usize): i32 
       const row = into + t * gradientStep;
       if (isInPlace && !isNormalized) {
         // What the first pass found is no longer there.
-        softmax(scores + t * scoreStep, count, exponentials, references);
+        softmax(scores + t * scoreStep, count, exponentials, references, scores, scores + t * scoreStep);
         scaleRow(exponentials, count, references, peak, factor / load<f64>(markOf(t), 16), row);
       }
       const entries = emissionsOf(t);
@@ -813,7 +813,7 @@ function align(
       if (!areLogProbabilities(x, count) || !gather(x, row)) return false;
       sum -= highest;
     } else {
-      if (!softmax(x, count, exponentials, references) || !gather(x, row)) return false;
+      if (!softmax(x, count, exponentials, references, x, x) || !gather(x, row)) return false;
       const drop = (peak as f64) - highest;
       const share = drop == 0 ? 1 : NativeMath.exp(-drop);
       const place = placeOf(top);

@@ -65,10 +65,10 @@ function peakOf(x: usize, count: usize): f32 {
 }
 
 /** Writes exp(x − m) and gives their sum; a last vector that is not full has zeros beside it. */
-function exponentials(x: usize, count: usize, m: f32, out: usize): f64 {
+function exponentials(x: usize, count: usize, m: f32, out: usize, ahead: usize, behind: usize): f64 {
   const shift = f32x4.splat(m);
   const whole = (count & ~3) << 2;
-  const sum = exponentialsBelow(x, whole, shift, out);
+  const sum = exponentialsBelow(x, whole, shift, out, ahead, behind);
   if ((count & 3) == 0) return sum;
   const rest = exponentialBelow(loadPart(x + whole, count & 3, -Infinity), shift);
   v128.store(out + whole, rest);
@@ -113,8 +113,11 @@ function placeOf(x: usize, count: usize, value: f32): usize {
  * Takes a row of `width` entries: leaves `peak`, `top`, `others`, `rest`, writes exponentials to `out` (`rowBytes`
  * long) and what each block of them is relative to, as float64, to `references`. False for a row that has no softmax:
  * NaN, +∞, or −∞ alone.
+ *
+ * @param end - where the rows end that follow this one, so that the next can be brought near; x itself for none
+ * @param gradient - where the row's gradient will be written; x itself for none
  */
-export function softmax(x: usize, width: usize, out: usize, references: usize): bool {
+export function softmax(x: usize, width: usize, out: usize, references: usize, end: usize, gradient: usize): bool {
   let m: f32 = -Infinity;
   let sum: f64 = 0;
   let place: usize = 0;
@@ -136,7 +139,10 @@ export function softmax(x: usize, width: usize, out: usize, references: usize): 
       memory.fill(into, 0, ((count + 3) & ~3) << 2);
       continue;
     }
-    let ofBlock = exponentials(at, count, m, into);
+    const bytes = count << 2;
+    const ahead = at + bytes;
+    const next = ahead + bytes <= end ? ahead : at;
+    let ofBlock = exponentials(at, count, m, into, next, gradient + (from << 2));
     if (isNew) {
       const found = placeOf(at, count, m);
       place = from + found;

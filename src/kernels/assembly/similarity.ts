@@ -141,7 +141,7 @@ export function searchRows(record: usize, from: usize, to: usize, scratch: usize
       relate(s, columns, f32x4.splat(high), f32x4.splat(low), scale, x);
       if (mask != 0) forbid(x, columns, mask, -Infinity);
       store<f32>(x + (label << 2), 0);
-      if (!softmax(x, columns, e, scratch)) {
+      if (!softmax(x, columns, e, scratch, x, x)) {
         broken++;
         continue;
       }
@@ -251,7 +251,7 @@ export function searchColumns(record: usize, from: usize, to: usize, scratch: us
         }
       }
       if (column >= first && column < first + rows) store<f32>(x + ((column - first) << 2), 0);
-      if (softmax(x, rows, e, scratch)) addColumn(record, column);
+      if (softmax(x, rows, e, scratch, x, x)) addColumn(record, column);
       else if (!isForbidden(x, rows)) broken++;
     }
   }

@@ -109,6 +109,7 @@ export function crossEntropy(record: usize, from: usize, to: usize, scratch: usi
   const target = scratchRow(scratch, width, 1);
   const adjusted = scratchRow(scratch, width, 2);
   const slopes = scratchRow(scratch, width, 3);
+  const end = logits + ((to * width) << 2);
   let found = 0;
   for (let row = from; row < to; row++) {
     const weight = weightOf(weights, row);
@@ -122,7 +123,7 @@ export function crossEntropy(record: usize, from: usize, to: usize, scratch: usi
       adjustRow(given, width, cap, temperature as f32, table(record, 0), adjusted, slopes);
       x = adjusted;
     }
-    if (!softmax(x, width, e, references)) {
+    if (!softmax(x, width, e, references, x == given ? end : x, out == 0 ? x : out + ((row * width) << 2))) {
       found = markOdd(odd, from, to, row, found);
       continue;
     }
@@ -440,7 +441,7 @@ export function focal(record: usize, from: usize, to: usize, scratch: usize): i3
       continue;
     }
     const x = logits + ((row * width) << 2);
-    if (!softmax(x, width, e, references)) {
+    if (!softmax(x, width, e, references, x, out == 0 ? x : out + ((row * width) << 2))) {
       found = markOdd(odd, from, to, row, found);
       continue;
     }
@@ -619,11 +620,11 @@ export function klDivergence(record: usize, from: usize, to: usize, scratch: usi
     const offset = (row * width) << 2;
     const x = input(record, 0) + offset;
     const y = input(record, 1) + offset;
-    let isFine = isGiven || softmax(y, width, f, targetReferences);
+    let isFine = isGiven || softmax(y, width, f, targetReferences, y, y);
     const targetPeak = peak;
     const targetOthers = others;
     const targetRest = rest;
-    isFine = isFine && softmax(x, width, e, references);
+    isFine = isFine && softmax(x, width, e, references, x, x);
     isFine =
       isFine &&
       diverge(
@@ -717,11 +718,11 @@ export function distillation(record: usize, from: usize, to: usize, scratch: usi
         x = student;
         y = teacher;
       }
-      isFine = softmax(y, width, f, targetReferences);
+      isFine = softmax(y, width, f, targetReferences, y, y);
       const targetPeak = peak;
       const targetOthers = others;
       const targetRest = rest;
-      isFine = isFine && softmax(x, width, e, references);
+      isFine = isFine && softmax(x, width, e, references, x, x);
       isFine =
         isFine &&
         diverge(
@@ -745,7 +746,7 @@ export function distillation(record: usize, from: usize, to: usize, scratch: usi
     let entry: f64 = 0;
     const label = hard == 0 ? (0 as usize) : (load<i32>(labels + (row << 2)) as usize);
     if (isFine && hard != 0) {
-      isFine = softmax(logits, width, e, references);
+      isFine = softmax(logits, width, e, references, logits, logits);
       if (isFine) {
         loss += hard * (label == top ? rest : rest + ((peak as f64) - at(logits, label)));
         const p = (at(e, label) * rescale(references, label / ROW_BLOCK, peak)) / (1 + others);

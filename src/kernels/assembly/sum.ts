@@ -44,7 +44,7 @@ export function addExact(accumulator: usize, x: f64): void {
 /** How many float32 terms {@link addBlock} takes at most. */
 export const BLOCK: i32 = 256;
 
-/** Biased exponent and the largest magnitude's bits, as the block found them; −1 for a block with an infinity or NaN. */
+/** Whether the bits of a largest magnitude are those of an infinity or a NaN. */
 // @ts-ignore: decorator
 @inline
 function hasOdd(bits: u32): bool {
@@ -57,7 +57,7 @@ function hasOdd(bits: u32): bool {
  *
  * In float64 a plain sum of float32 terms is exact while their exponents lie close: n ≤ 2^8 terms that are multiples of
  * 2^(m − 23) and below 2^(M + 1) add up below 2^(M + 9), so M − m ≤ 21 leaves 53 bits. Cut in two halves of 12 bits
- * each, they may lie 33 apart. Beyond that each term is added on its own.
+ * each, they may lie 33 apart; the few that lie further below are added one by one.
  */
 export function addBlock(accumulator: usize, terms: usize, count: i32): bool {
   const end = terms + (((count + 3) & ~3) << 2);
@@ -94,33 +94,51 @@ export function addBlock(accumulator: usize, terms: usize, count: i32): bool {
     addExact(accumulator, f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1));
     return true;
   }
-  if (spread <= 33) {
-    const head = i64x2.splat(0xfffffe0000000000 as i64);
-    let high = f64x2.splat(0);
-    let low = f64x2.splat(0);
-    let high2 = f64x2.splat(0);
-    let low2 = f64x2.splat(0);
-    for (let at = terms; at < end; at += 16) {
-      const a = f64x2.promote_low_f32x4(v128.load64_zero(at));
-      const b = f64x2.promote_low_f32x4(v128.load64_zero(at, 8));
-      const aHead = v128.and(a, head);
-      const bHead = v128.and(b, head);
-      high = f64x2.add(high, aHead);
-      low = f64x2.add(low, f64x2.sub(a, aHead));
-      high2 = f64x2.add(high2, bHead);
-      low2 = f64x2.add(low2, f64x2.sub(b, bHead));
-    }
-    high = f64x2.add(high, high2);
-    low = f64x2.add(low, low2);
-    addExact(accumulator, f64x2.extract_lane(high, 0) + f64x2.extract_lane(high, 1));
-    addExact(accumulator, f64x2.extract_lane(low, 0) + f64x2.extract_lane(low, 1));
-    return true;
-  }
-  for (let at = terms; at < end; at += 4) {
-    const term = load<f32>(at);
-    if (term != 0) addExact(accumulator, term as f64);
-  }
+  addFarApart(accumulator, terms, end, top);
   return true;
+}
+
+/** How many binades below the largest a term may lie: two halves of 12 bits then add up exactly. */
+const REACH: i32 = 33;
+
+/**
+ * Adds terms that are not close: those within 33 binades of the largest, cut in two halves whose sums are exact, and the
+ * few below them each on its own.
+ */
+function addFarApart(accumulator: usize, terms: usize, end: usize, top: u32): void {
+  const magnitude = i32x4.splat(0x7fffffff);
+  const head = i64x2.splat(0xfffffe0000000000 as i64);
+  // The bits of 2^(e − 33): below the normal numbers exponents are places of a single bit.
+  const exponent = (top >= 0x00800000 ? ((top >> 23) as i32) : 9 - (clz(top) as i32)) - REACH;
+  const lowest = i32x4.splat(exponent > 0 ? exponent << 23 : exponent > -23 ? 1 << (22 + exponent) : 0);
+  const zero = i32x4.splat(0);
+  let high = f64x2.splat(0);
+  let low = f64x2.splat(0);
+  let high2 = f64x2.splat(0);
+  let low2 = f64x2.splat(0);
+  for (let at = terms; at < end; at += 16) {
+    const x = v128.load(at);
+    const bits = v128.and(x, magnitude);
+    const isBelow = i32x4.gt_s(lowest, bits);
+    const term = v128.andnot(x, isBelow);
+    const a = f64x2.promote_low_f32x4(term);
+    const b = f64x2.promote_low_f32x4(v128.shuffle<f32>(term, term, 2, 3, 2, 3));
+    const aHead = v128.and(a, head);
+    const bHead = v128.and(b, head);
+    high = f64x2.add(high, aHead);
+    low = f64x2.add(low, f64x2.sub(a, aHead));
+    high2 = f64x2.add(high2, bHead);
+    low2 = f64x2.add(low2, f64x2.sub(b, bHead));
+    let left = i32x4.bitmask(v128.and(isBelow, i32x4.gt_s(bits, zero)));
+    while (left) {
+      addExact(accumulator, load<f32>(at + ((ctz(left) as usize) << 2)) as f64);
+      left &= left - 1;
+    }
+  }
+  high = f64x2.add(high, high2);
+  low = f64x2.add(low, low2);
+  addExact(accumulator, f64x2.extract_lane(high, 0) + f64x2.extract_lane(high, 1));
+  addExact(accumulator, f64x2.extract_lane(low, 0) + f64x2.extract_lane(low, 1));
 }
 
 /** Limbs, then the counts of NaN, +∞ and −∞. */

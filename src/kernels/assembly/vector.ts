@@ -313,11 +313,17 @@ export function exponentialBelow(x: v128, m: v128): v128 {
   return v128.andnot(i32x4.add(p, i32x4.shl(t, 23)), f32x4.lt(y, v128.load(C, 576)));
 }
 
+/** Takes what loads found that were made for the cache alone, so that no compiler drops them. */
+let touched: v128 = f32x4.splat(0);
+
 /**
  * Writes exp(x − m) for x ≤ m, and gives the sum of what was written: eight vectors in float32, then float64. The same
  * operations as {@link exponentialBelow}, eight vectors beside each other.
+ *
+ * @param ahead - memory as long as x that is read next
+ * @param behind - memory as long as x that is written next; both are brought near while there is something to compute
  */
-export function exponentialsBelow(x: usize, bytes: usize, m: v128, out: usize): f64 {
+export function exponentialsBelow(x: usize, bytes: usize, m: v128, out: usize, ahead: usize, behind: usize): f64 {
   const scale = v128.load(C, 16);
   const rounder = v128.load(C, 32);
   const lowest = v128.load(C, 576);
@@ -330,8 +336,11 @@ export function exponentialsBelow(x: usize, bytes: usize, m: v128, out: usize): 
   const c0 = v128.load(C, 160);
   let left = f64x2.splat(0);
   let right = f64x2.splat(0);
+  let near = touched;
   let at: usize = 0;
   for (const eights = bytes & ~127; at < eights; at += 128) {
+    near = v128.or(near, v128.or(v128.load(ahead + at), v128.load(ahead + at, 64)));
+    near = v128.or(near, v128.or(v128.load(behind + at), v128.load(behind + at, 64)));
     const a = f32x4.mul(f32x4.sub(v128.load(x + at, 0), m), scale);
     const b = f32x4.mul(f32x4.sub(v128.load(x + at, 16), m), scale);
     const c = f32x4.mul(f32x4.sub(v128.load(x + at, 32), m), scale);
@@ -431,6 +440,7 @@ export function exponentialsBelow(x: usize, bytes: usize, m: v128, out: usize): 
     left = f64x2.add(left, lower(e));
     right = f64x2.add(right, upper(e));
   }
+  touched = near;
   return total(f64x2.add(left, right));
 }
 
