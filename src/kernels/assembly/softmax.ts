@@ -34,7 +34,7 @@ import {
 } from "./rows";
 import { ACCUMULATOR, addExact } from "./sum";
 import { addTerms, markOdd } from "./terms";
-import { exponentialBelow, expRemainder, log, log1p, lower, total, upper } from "./vector";
+import { exponentialBelow, exponentialsBelow, expRemainder, log, log1p, lower, total, upper } from "./vector";
 
 // What a call asks for beside logits and a hard label.
 /** Logits go through soft cap, temperature or shifts first. */
@@ -47,6 +47,8 @@ const HAS_TARGETS: usize = 4;
 const FEW: usize = 8;
 
 const FEW_CLASSES: usize = 16;
+/** From so many classes on, columns are taken and given in squares; below, number by number. */
+const SQUARES: usize = 8;
 
 // Scratch of a thread: accumulator, terms of a block of rows, references of a row's blocks, then rows of the width.
 const TERMS: usize = 640;
@@ -276,6 +278,51 @@ function fourOf(base: usize, a: usize, b: usize, c: usize, d: usize): v128 {
   return v128.load32_lane(base + d, v, 3);
 }
 
+/**
+ * Takes four rows, at distances b, c and d from the first, as columns: a vector a class. Four classes at a time are a
+ * square of vectors turned over; the last square may lie over the one before it. For 4 classes or more.
+ */
+function takeColumns(rows: usize, b: usize, c: usize, d: usize, width: usize, out: usize): void {
+  for (let k: usize = 0; ; k = min(k + 4, width - 4)) {
+    const at = rows + (k << 2);
+    const r0 = v128.load(at);
+    const r1 = v128.load(at + b);
+    const r2 = v128.load(at + c);
+    const r3 = v128.load(at + d);
+    const low = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
+    const high = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
+    const low2 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
+    const high2 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
+    const to = out + (k << 4);
+    v128.store(to, v128.shuffle<f32>(low, low2, 0, 1, 4, 5));
+    v128.store(to, v128.shuffle<f32>(low, low2, 2, 3, 6, 7), 16);
+    v128.store(to, v128.shuffle<f32>(high, high2, 0, 1, 4, 5), 32);
+    v128.store(to, v128.shuffle<f32>(high, high2, 2, 3, 6, 7), 48);
+    if (k + 4 >= width) return;
+  }
+}
+
+/** Writes columns times a factor a row back into four rows. */
+function giveColumns(e: usize, factor: v128, width: usize, rows: usize, b: usize, c: usize, d: usize): void {
+  for (let k: usize = 0; ; k = min(k + 4, width - 4)) {
+    const from = e + (k << 4);
+    const c0 = f32x4.mul(v128.load(from), factor);
+    const c1 = f32x4.mul(v128.load(from, 16), factor);
+    const c2 = f32x4.mul(v128.load(from, 32), factor);
+    const c3 = f32x4.mul(v128.load(from, 48), factor);
+    const low = v128.shuffle<f32>(c0, c1, 0, 4, 1, 5);
+    const high = v128.shuffle<f32>(c0, c1, 2, 6, 3, 7);
+    const low2 = v128.shuffle<f32>(c2, c3, 0, 4, 1, 5);
+    const high2 = v128.shuffle<f32>(c2, c3, 2, 6, 3, 7);
+    const at = rows + (k << 2);
+    v128.store(at, v128.shuffle<f32>(low, low2, 0, 1, 4, 5));
+    v128.store(at + b, v128.shuffle<f32>(low, low2, 2, 3, 6, 7));
+    v128.store(at + c, v128.shuffle<f32>(high, high2, 0, 1, 4, 5));
+    v128.store(at + d, v128.shuffle<f32>(high, high2, 2, 3, 6, 7));
+    if (k + 4 >= width) return;
+  }
+}
+
 /** Up to 16 classes and a hard label: four rows at once, a class a vector. */
 function fewClasses(record: usize, from: usize, to: usize, scratch: usize): i32 {
   const width = word(record, WIDTH);
@@ -306,19 +353,29 @@ function fewClasses(record: usize, from: usize, to: usize, scratch: usize): i32 
       const bAt = (b - row) * bytes;
       const cAt = (c - row) * bytes;
       const dAt = (d - row) * bytes;
-      let highest = fourOf(base, 0, bAt, cAt, dAt);
-      v128.store(scores, highest);
-      for (let k: usize = 1; k < width; k++) {
-        const x = fourOf(base + (k << 2), 0, bAt, cAt, dAt);
-        v128.store(scores + (k << 4), x);
-        highest = f32x4.pmax(highest, x);
+      let highest: v128;
+      if (width < SQUARES) {
+        highest = fourOf(base, 0, bAt, cAt, dAt);
+        v128.store(scores, highest);
+        for (let k: usize = 1; k < width; k++) {
+          const x = fourOf(base + (k << 2), 0, bAt, cAt, dAt);
+          v128.store(scores + (k << 4), x);
+          highest = f32x4.pmax(highest, x);
+        }
+        for (let k: usize = 0; k < width; k++) {
+          v128.store(e + (k << 4), exponentialBelow(v128.load(scores + (k << 4)), highest));
+        }
+      } else {
+        takeColumns(base, bAt, cAt, dAt, width, scores);
+        highest = v128.load(scores);
+        for (let k: usize = 1; k < width; k++) highest = f32x4.pmax(highest, v128.load(scores + (k << 4)));
+        exponentialsBelow(scores, width << 4, highest, e, scores, scores);
       }
       let sum = f32x4.splat(0);
       let seen = f32x4.splat(0);
       for (let k: usize = 0; k < width; k++) {
         const x = v128.load(scores + (k << 4));
-        const exponential = exponentialBelow(x, highest);
-        v128.store(e + (k << 4), exponential);
+        const exponential = v128.load(e + (k << 4));
         const isTop = v128.andnot(f32x4.eq(x, highest), seen);
         seen = v128.or(seen, isTop);
         sum = f32x4.add(sum, v128.andnot(exponential, isTop));
@@ -356,14 +413,16 @@ function fewClasses(record: usize, from: usize, to: usize, scratch: usize): i32 
       // Dead rows, and rows for the reference, take the slow way.
       const good = v128.and(f32x4.ne(factor, f32x4.splat(0)), f32x4.lt(loss, f32x4.splat(Infinity)));
       if (i + 4 <= count && i32x4.all_true(good)) {
-        for (let k: usize = 0; k < width; k++) {
-          const slope = f32x4.mul(v128.load(e + (k << 4)), scale);
-          const at = into + (k << 2);
-          v128.store32_lane(at, slope, 0);
-          v128.store32_lane(at + bAt, slope, 1);
-          v128.store32_lane(at + cAt, slope, 2);
-          v128.store32_lane(at + dAt, slope, 3);
-        }
+        if (width < SQUARES) {
+          for (let k: usize = 0; k < width; k++) {
+            const slope = f32x4.mul(v128.load(e + (k << 4)), scale);
+            const at = into + (k << 2);
+            v128.store32_lane(at, slope, 0);
+            v128.store32_lane(at + bAt, slope, 1);
+            v128.store32_lane(at + cAt, slope, 2);
+            v128.store32_lane(at + dAt, slope, 3);
+          }
+        } else giveColumns(e, scale, width, into, bAt, cAt, dAt);
         v128.store32_lane(into + (l0 << 2), entry, 0);
         v128.store32_lane(into + bAt + (l1 << 2), entry, 1);
         v128.store32_lane(into + cAt + (l2 << 2), entry, 2);
