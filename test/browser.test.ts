@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,20 +9,13 @@ import { readStep } from "../src/io/files.js";
 
 const root = join(import.meta.dirname, "..");
 const folder = mkdtempSync(join(tmpdir(), "losswright-browser-"));
-const chromium = ["chromium", "chromium-browser", "google-chrome"].find((name) => {
-  try {
-    execFileSync(name, ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-});
 if (!chromium)
   console.log("skipped: the browser tests, since no Chromium is on the path (Debian: apt install chromium)");
 
 /** Runs objectives and prints one hash over the bits of their values and gradients. */
 const script = `
 import { binaryCrossEntropy, crossEntropy, huber, infoNce, tensor } from ${JSON.stringify(join(root, "dist/index.js"))};
+import { chromium, flags } from "./instruments/chromium.js";
 let hash = 0xcbf29ce484222325n;
 const mix = (numbers) => {
   for (const word of new BigUint64Array(Float64Array.from(numbers).buffer)) hash = BigInt.asUintN(64, (hash ^ word) * 0x100000001b3n);
@@ -55,14 +48,13 @@ async function bundle(): Promise<string> {
 
 /** A page as Chromium has it after loading, and what it wrote to the console. */
 function open(page: string): { readonly dom: string; readonly console: readonly string[] } {
-  const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"];
   const profile = `--user-data-dir=${join(folder, "profile")}`;
   const all = [...flags, "--enable-logging=stderr", profile, "--dump-dom", `file://${page}`];
   const { stdout, stderr } = spawnSync(chromium!, all, { encoding: "utf8" });
   return { dom: stdout, console: stderr.split("\n").filter((line) => line.includes(":CONSOLE")) };
 }
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
 
 describe("the library in a browser", () => {
   it.skipIf(!chromium)("gives the same bits as in Node, value and gradients", async () => {

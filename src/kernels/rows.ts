@@ -65,10 +65,10 @@ const LANES = 72;
 const ACCUMULATOR_BYTES = 8 * LANES;
 
 /** Bytes of all staged operands of a chunk: they stay in the cache of the core that computes it. */
-const CHUNK_BYTES = 1 << 17;
+const CHUNK_BYTES = 1 << 16;
 /** A wave of staged rows has at least so many chunks for each thread, and at least so many bytes. */
 const CHUNKS_OF_WAVE = 4;
-const WAVE_BYTES = 1 << 20;
+const WAVE_BYTES = 1 << 19;
 /** A chunk is long against the cost of taking it and short against a call. */
 const CHUNK_NANOSECONDS = 100_000;
 /** From here on waking other threads pays. */

@@ -2,7 +2,7 @@
  * Kernels in a real browser: the bits of Node, on threads where the page is cross-origin isolated, on one elsewhere.
  * Pages are served from here, since threads need headers.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -13,20 +13,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const root = join(import.meta.dirname, "..", "..");
 const folder = mkdtempSync(join(tmpdir(), "losswright-kernels-"));
-const chromium = ["chromium", "chromium-browser", "google-chrome"].find((name) => {
-  try {
-    execFileSync(name, ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-});
 if (!chromium)
   console.log("skipped: kernels in a browser, since no Chromium is on the path (Debian: apt install chromium)");
 
 /** Runs kernels of every module over small and large batches, and gives one hash over the bits. */
 const script = `
 import { allocate, binaryCrossEntropy, crossEntropy, ctc, huber, infoNce, loadKernels, setThreads, tensor } from ${JSON.stringify(join(root, "dist/index.js"))};
+import { chromium, flags } from "../instruments/chromium.js";
 let hash = 0xcbf29ce484222325n;
 const mix = (numbers) => {
   for (const word of new BigUint64Array(Float64Array.from(numbers).buffer)) hash = BigInt.asUintN(64, (hash ^ word) * 0x100000001b3n);
@@ -107,12 +100,11 @@ page.run(${JSON.stringify(from)}).then((result) => { document.body.textContent =
 
 afterAll(() => {
   server?.close();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
 /** Opens a page and gives what it posts back. */
 async function open(path: string): Promise<{ hash: string; ranBy: string[]; notes: string[]; isolated: boolean }> {
-  const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"];
   const profile = `--user-data-dir=${join(folder, `profile-${Math.random()}`)}`;
   const posted = new Promise<string>((found) => {
     server.on("request", (request) => {
@@ -124,11 +116,9 @@ async function open(path: string): Promise<{ hash: string; ranBy: string[]; note
       request.on("end", () => found(body));
     });
   });
-  const browser = spawn(
-    chromium!,
-    [...flags, "--no-first-run", profile, `${address}${path}`, "--remote-debugging-port=0"],
-    { stdio: "ignore" },
-  );
+  const browser = spawn(chromium!, [...flags, profile, `${address}${path}`, "--remote-debugging-port=0"], {
+    stdio: "ignore",
+  });
   try {
     const body = await Promise.race([
       posted,

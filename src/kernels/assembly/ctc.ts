@@ -12,7 +12,7 @@
 // nothing is dropped that could matter later. Where two neighbors or two classes of a frame lie further apart than
 // 2^450 the sequence is left to the reference, and so is one whose loss is so near 0 that linear space cuts its digits.
 export { drain } from "./sum";
-import { loadPart, peak, rescale, ROW_BLOCK, rowBytes, scaleRow, softmax, top } from "./rows";
+import { loadPart, peak, rescale, ROW_BLOCK, rowBytes, scaleRow, softmax, sumOf, top } from "./rows";
 import { markOdd } from "./terms";
 import { lower, total, upper } from "./vector";
 
@@ -756,33 +756,10 @@ function othersOf(count: usize, row: usize, share: f64, place: i32): f64 {
   if (place < 0) store<f32>(atTop, 0);
   let outside: f64 = 0;
   for (let from: usize = 0, block: usize = 0; from < count; from += ROW_BLOCK, block++) {
-    outside += sumOfRow(exponentials + (from << 2), min(count - from, ROW_BLOCK)) * rescale(references, block, peak);
+    outside += sumOf(exponentials + (from << 2), min(count - from, ROW_BLOCK)) * rescale(references, block, peak);
   }
   if (place < 0) store<f32>(atTop, 1);
   return outside + inside * share;
-}
-
-/** The sum of float32 numbers, four vectors in float32 and then float64; a last vector has zeros beside it. */
-function sumOfRow(x: usize, count: usize): f64 {
-  let left = f64x2.splat(0);
-  let right = f64x2.splat(0);
-  const sixteens = x + ((count & ~15) << 2);
-  let at = x;
-  for (; at < sixteens; at += 64) {
-    const v = f32x4.add(
-      f32x4.add(v128.load(at), v128.load(at, 16)),
-      f32x4.add(v128.load(at, 32), v128.load(at, 48)),
-    );
-    left = f64x2.add(left, lower(v));
-    right = f64x2.add(right, upper(v));
-  }
-  const end = x + (((count + 3) & ~3) << 2);
-  for (; at < end; at += 16) {
-    const v = v128.load(at);
-    left = f64x2.add(left, lower(v));
-    right = f64x2.add(right, upper(v));
-  }
-  return total(f64x2.add(left, right));
 }
 
 /**

@@ -76,7 +76,7 @@ function exponentials(x: usize, count: usize, m: f32, out: usize, ahead: usize, 
 }
 
 /** The sum of float32 numbers, four vectors in float32 and then float64; a last vector may have zeros beside it. */
-function sumOf(x: usize, count: usize): f64 {
+export function sumOf(x: usize, count: usize): f64 {
   let left = f64x2.splat(0);
   let right = f64x2.splat(0);
   const sixteens = x + ((count & ~15) << 2);
