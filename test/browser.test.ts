@@ -6,6 +6,7 @@ import { rolldown } from "rolldown";
 import { afterAll, describe, expect, it } from "vitest";
 import { audit, auditPage } from "../src/audit/index.js";
 import { readStep } from "../src/io/files.js";
+import { chromium, flags } from "./instruments/chromium.js";
 
 const root = join(import.meta.dirname, "..");
 const folder = mkdtempSync(join(tmpdir(), "losswright-browser-"));
@@ -15,7 +16,6 @@ if (!chromium)
 /** Runs objectives and prints one hash over the bits of their values and gradients. */
 const script = `
 import { binaryCrossEntropy, crossEntropy, huber, infoNce, tensor } from ${JSON.stringify(join(root, "dist/index.js"))};
-import { chromium, flags } from "./instruments/chromium.js";
 let hash = 0xcbf29ce484222325n;
 const mix = (numbers) => {
   for (const word of new BigUint64Array(Float64Array.from(numbers).buffer)) hash = BigInt.asUintN(64, (hash ^ word) * 0x100000001b3n);

@@ -1,6 +1,16 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { objectiveCases } from "../../test/instruments/golden.js";
-import { allocate, clip, close, infoNce, objectiveFrom, release, setThreads, sigLip } from "../index.js";
+import {
+  allocate,
+  clip,
+  close,
+  infoNce,
+  type Objective,
+  objectiveFrom,
+  release,
+  setThreads,
+  sigLip,
+} from "../index.js";
 import { type Tensor, tensor } from "../tensor/index.js";
 import { allBits, type Batch, expectSame, promised } from "./engines.test-helper.js";
 
@@ -115,8 +125,12 @@ describe("infoNce", () => {
       keys: rows(2, 3, at),
       positiveMask: tensor(Uint8Array.of(1, 1, 0, 1), [2, 2]),
     };
-    expect(() => infoNce().withEngine("wasm").evaluate(batch)).toThrow(/positiveMask/);
-    expect(infoNce().evaluate(batch).ranBy).toBe("reference");
+    expect(() =>
+      infoNce()
+        .withEngine("wasm")
+        .evaluate(batch as never),
+    ).toThrow(/positiveMask/);
+    expect(infoNce().evaluate(batch as never).ranBy).toBe("reference");
   });
 
   it("does not read the query of a masked row, but its key", () => {
@@ -238,7 +252,7 @@ describe("threads and memory", () => {
   const keys = rows(B, D, at, 1);
   const weights = weightsOf(B, at);
   const excludeMask = exclusion(B, B, (row) => row, at);
-  const works: [string, () => { objective: ReturnType<typeof objectiveFrom>; batch: Batch }][] = [
+  const works: [string, () => { objective: Objective; batch: Batch }][] = [
     ["infoNce", () => ({ objective: infoNce() as never, batch: { queries, keys, weights, excludeMask } })],
     [
       "infoNce from both sides",
@@ -296,7 +310,9 @@ describe("threads and memory", () => {
 
   it("gives the gradients of a batch without weight nothing", () => {
     const none = tensor(new Float32Array(B), [B]);
-    const found = infoNce({ onEmpty: "zero" }).withEngine("wasm").valueAndGradients({ queries, keys, weights: none });
+    const found = infoNce({ onEmpty: "zero" })
+      .withEngine("wasm")
+      .valueAndGradients({ queries, keys, weights: none } as never);
     expect(found.gradients.queries.data.every((x) => x === 0)).toBe(true);
   });
 });

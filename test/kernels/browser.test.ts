@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { rolldown } from "rolldown";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { chromium, flags } from "../instruments/chromium.js";
 
 const root = join(import.meta.dirname, "..", "..");
 const folder = mkdtempSync(join(tmpdir(), "losswright-kernels-"));
@@ -19,7 +20,6 @@ if (!chromium)
 /** Runs kernels of every module over small and large batches, and gives one hash over the bits. */
 const script = `
 import { allocate, binaryCrossEntropy, crossEntropy, ctc, huber, infoNce, loadKernels, setThreads, tensor } from ${JSON.stringify(join(root, "dist/index.js"))};
-import { chromium, flags } from "../instruments/chromium.js";
 let hash = 0xcbf29ce484222325n;
 const mix = (numbers) => {
   for (const word of new BigUint64Array(Float64Array.from(numbers).buffer)) hash = BigInt.asUintN(64, (hash ^ word) * 0x100000001b3n);

@@ -19,7 +19,7 @@ import { Random } from "../instruments/random.js";
 
 interface Sample {
   readonly objective: string;
-  readonly options?: object;
+  readonly options?: Readonly<Record<string, unknown>>;
   readonly batch: AnyBatch;
   /** The fields that get gradients. */
   readonly fields: readonly string[];
@@ -56,7 +56,7 @@ const samples: readonly Sample[] = [
   {
     objective: "crossEntropy",
     options: { labelShift: 1 },
-    batch: { logits: reals(9, [3, 10, 23]), labels: view(labels.data, [3, 10], "unlabeled", "int32") },
+    batch: { logits: reals(9, [3, 10, 23]), labels: view(labels.data as Int32Array, [3, 10], "unlabeled", "int32") },
     fields: ["logits"],
   },
   { objective: "focal", batch: { logits: reals(10, [30, 19]), labels }, fields: ["logits"] },

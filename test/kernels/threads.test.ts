@@ -43,7 +43,7 @@ const shares = (seed: number, count: number) =>
   tensor(Float32Array.from(reals(seed, [count], 1).data as Float32Array, (x) => Math.abs(x) % 1));
 
 /** Large enough that threads are woken. */
-const large: readonly (readonly [string, object, () => AnyBatch])[] = [
+const large: readonly (readonly [string, Readonly<Record<string, unknown>>, () => AnyBatch])[] = [
   ["huber", {}, () => ({ predictions: reals(1, [400_000]), targets: reals(2, [400_000]) })],
   ["binaryCrossEntropy", {}, () => ({ logits: reals(3, [200_000]), targets: shares(4, 200_000) })],
   ["crossEntropy", {}, () => ({ logits: reals(5, [3000, 257]), labels: labels(3000, 257) })],
