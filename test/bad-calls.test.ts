@@ -68,6 +68,8 @@ const call = (given: unknown) => () => crossEntropy().valueAndGradients(batch, w
 const calls: Refusal[] = [
   ["a misspelt call option", call({ denominater: 4 }), "unknown", "denominater", /"denominator"/],
   ["a misspelt option beside a group of nothing", call({ group: undefined, scal: 2 }), "unknown", "scal", /"scale"/],
+  ["an into of nothing", call({ into: null }), "argument", "into", /object/],
+  ["gradients of nothing", call({ into: { gradients: null } }), "argument", "into.gradients", /object/],
   ["a misspelt key of into", call({ into: { gradient: {} } }), "unknown", "gradient", /"gradients"/],
   ["a group", call({ group: {} }), "unsupported", "group", /denominator\(part\)/],
   ["an inPlace of text", call({ inPlace: "yes" }), "option", "inPlace", /true or false/],

@@ -1,5 +1,14 @@
 import { LosswrightError } from "../errors/index.js";
-import { type DataOfDtype, type Dtype, dataOf, sizeOf, type Tensor, type Unlabeled, view } from "../tensor/index.js";
+import {
+  type DataOfDtype,
+  type Dtype,
+  dataOf,
+  isTensor,
+  sizeOf,
+  type Tensor,
+  type Unlabeled,
+  view,
+} from "../tensor/index.js";
 import { session } from "./session.js";
 
 /**
@@ -42,8 +51,13 @@ export function allocate<D extends Dtype = "float32">(
   const at = live.heap.allocate(count * size);
   live.views.bytes.fill(0, at, at + count * size);
   const Data = dataOf(dtype, 0).constructor as new (buffer: ArrayBufferLike, at: number, length: number) => unknown;
-  return view(new Data(live.memory.buffer, at, count) as DataOfDtype[D], shape, "unlabeled", dtype);
+  const data = new Data(live.memory.buffer, at, count) as DataOfDtype[D];
+  addresses.set(data, at);
+  return view(data, shape, "unlabeled", dtype);
 }
+
+/** Where the data of tensors lie that were allocated and not given back: by the array itself, since memory is used again. */
+const addresses = new WeakMap<object, number>();
 
 /**
  * Gives the memory of a tensor back that {@link allocate} made; nothing may read or write it afterwards.
@@ -52,17 +66,23 @@ export function allocate<D extends Dtype = "float32">(
  */
 export function release(tensor: Tensor): void {
   const live = session();
-  if (typeof live === "string") return;
-  const at = live.addressOf(tensor.data);
-  if (at !== undefined && live.heap.has(at)) {
+  const at = isTensor(tensor) ? addresses.get(tensor.data) : undefined;
+  if (at !== undefined && typeof live !== "string") {
+    addresses.delete(tensor.data);
     live.heap.release(at);
     return;
   }
+  if (isTensor(tensor) && typeof live === "string") return;
+  const isInside = isTensor(tensor) && typeof live !== "string" && live.addressOf(tensor.data) !== undefined;
   throw new LosswrightError({
     code: "argument",
     where: "release",
     field: "tensor",
-    found: at === undefined ? "a tensor in plain memory" : "a part of a tensor, or one given back already",
+    found: !isTensor(tensor)
+      ? "no tensor"
+      : isInside
+        ? "a part of a tensor, or one given back already"
+        : "a tensor that lies in plain memory, or was made by another copy of the library",
     expected: "a tensor made by allocate, whole, once",
     fix: "plain tensors are the collector's: there is nothing to give back.",
   });

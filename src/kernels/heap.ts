@@ -50,11 +50,6 @@ export class Heap {
     return start;
   }
 
-  /** Whether a block begins there. */
-  has(start: number): boolean {
-    return this.sizes.has(start);
-  }
-
   release(start: number): void {
     const size = this.sizes.get(start)!;
     this.sizes.delete(start);

@@ -1,8 +1,8 @@
-import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
+import { LosswrightError, rejectUnknown } from "../errors/index.js";
 import { session } from "./session.js";
 
-/** The modules of the package, each a file `NAME.wasm` in its folder `kernels`. */
-const names = ["pointwise", "softmax", "similarity", "ctc"] as const;
+/** The modules of the package, each a file `NAME.wasm`, with a function by which one is known. */
+const functions = { pointwise: "huber", softmax: "crossEntropy", similarity: "multiply", ctc: "ctc" } as const;
 
 /** Where {@link loadKernels} finds the modules. */
 export interface KernelSource {
@@ -19,30 +19,33 @@ export interface KernelSource {
  * @throws `argument` for no URL, `engine` where a file cannot be fetched or is no module of this version
  */
 export async function loadKernels(source: KernelSource): Promise<void> {
-  checkObject("loadKernels", "source", source);
-  rejectUnknown("loadKernels", "key", source, ["url"]);
-  const { url } = source;
+  const isObject = typeof source === "object" && source !== null && !(source instanceof URL);
+  if (isObject) rejectUnknown("loadKernels", "key", source, ["url"]);
+  const url = isObject ? source.url : undefined;
   if (typeof url !== "string" && !(url instanceof URL)) {
     throw new LosswrightError({
       code: "argument",
       where: "loadKernels",
       field: "url",
-      found: typeof url,
+      found: isObject ? typeof url : `${typeof source} in place of { url }`,
       expected: "the URL of a folder",
-      fix: 'write loadKernels({ url: "/losswright/kernels/" }).',
+      fix: 'write loadKernels({ url: "/losswright/kernels/" }); outside of a page the URL is absolute.',
     });
   }
   const live = session();
   if (typeof live === "string") return;
   const folder = String(url).replace(/\/?$/, "/");
   await Promise.all(
-    names.map(async (name) => {
+    Object.entries(functions).map(async ([name, known]) => {
       const place = `${folder}${name}.wasm`;
       try {
         const response = await fetch(place);
         if (!response.ok) throw new Error(`the answer is ${response.status}`);
         const bytes = new Uint8Array(await response.arrayBuffer());
-        live.provide(name, bytes, await WebAssembly.compile(bytes));
+        const module = await WebAssembly.compile(bytes);
+        const exported = WebAssembly.Module.exports(module).map((each) => each.name);
+        if (!exported.includes(known)) throw new Error(`it has no function ${known}`);
+        live.provide(name, bytes, module);
       } catch (error) {
         throw new LosswrightError({
           code: "engine",
@@ -50,7 +53,7 @@ export async function loadKernels(source: KernelSource): Promise<void> {
           field: "url",
           found: `${place}: ${(error as Error).message}`,
           expected: "a module of this version of losswright",
-          fix: "serve the folder dist/kernels/wasm of the package, or leave loadKernels out: the modules are embedded.",
+          fix: "serve the folder dist/kernels/wasm of the package under an http(s) URL, or leave loadKernels out: the modules are embedded.",
         });
       }
     }),

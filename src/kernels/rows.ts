@@ -1,6 +1,6 @@
 import type { KernelModule } from "./module.js";
 import { failure } from "./pool.js";
-import type { Loaded, PoolJob, Session, Views } from "./session.js";
+import { kernelOf, type Loaded, type PoolJob, type Session, type Views } from "./session.js";
 
 /** What a row kernel reads or writes a row of: `width` numbers a row, row 0 at entry `start`. */
 export interface RowOperand {
@@ -265,7 +265,7 @@ function beginJob(session: Session, loaded: Loaded, kernel: string, threads: num
   const chunks = Math.ceil(job.rows / job.rowsPerChunk);
   if (threads > 1 && chunks > 1) return session.beginOnPool(loaded, kernel, job);
   return () => {
-    const { run } = loaded.kernels.get(kernel)!;
+    const { run } = kernelOf(loaded, kernel);
     const { int32 } = session.views;
     try {
       for (let chunk = 0; chunk < chunks; chunk++) {

@@ -7,6 +7,8 @@ import { CONTROL_BYTES } from "./worker-source.js";
 /** Below it lie the constants of the modules, each in a range of its own; see `scripts/kernels.mjs`. */
 const HEAP_START = 262_144;
 const MOST_THREADS = 8;
+/** Each thread costs megabytes and a moment to start; more than cores gain nothing. */
+const MOST_SET = 64;
 /** Before the scratch of a kernel lies its exact accumulator. */
 const PAGE = 65536;
 
@@ -114,7 +116,7 @@ export class Session {
    * next begins. @throws `engine` where it fails; the next call works
    */
   beginOnPool(loaded: Loaded, kernel: string, job: PoolJob): () => void {
-    const { run, place } = loaded.kernels.get(kernel)!;
+    const { run, place } = kernelOf(loaded, kernel);
     const { number, bytes } = loaded;
     const key = `module ${number}`;
     let moduleAt = this.places.get(key);
@@ -163,6 +165,13 @@ export class Session {
     // A thread that still runs must not write into what comes next.
     this.buffers.clear();
   }
+}
+
+/** @throws `engine` where a module has no such function: one that was fetched, of another version */
+export function kernelOf(loaded: Loaded, kernel: string): { readonly run: Kernel; readonly place: number } {
+  const found = loaded.kernels.get(kernel);
+  if (found) return found;
+  throw failure(`the module that was loaded has no function ${kernel}`);
 }
 
 /** What a job says of itself beside its kernel. */
@@ -221,17 +230,17 @@ const simdProbe = Uint8Array.of(
  * Results are the same bits for any number. Threads start with the first large call and sleep between calls; a process
  * ends without waiting for them. A page that is not cross-origin isolated has one thread, whatever is set.
  *
- * @param count - 1 or more
+ * @param count - from 1 to 64
  * @throws `argument` for anything else
  */
 export function setThreads(count: number): void {
-  if (!Number.isInteger(count) || count < 1 || count > 1024) {
+  if (!Number.isInteger(count) || count < 1 || count > MOST_SET) {
     throw new LosswrightError({
       code: "argument",
       where: "setThreads",
       field: "count",
       found: String(count),
-      expected: "a whole number from 1 to 1024: the threads kernels run on, the calling one among them",
+      expected: `a whole number from 1 to ${MOST_SET}: the threads kernels run on, the calling one among them`,
     });
   }
   const blocked = whyNoThreads();

@@ -24,6 +24,8 @@ export function checkCall(where: string, call: CallOptions): number {
   checkObject(where, "call", call);
   const { group, ...others } = call as CallOptions & { group?: unknown };
   rejectUnknown(where, "call option", others, ["denominator", "scale", "into", "inPlace", "engine"]);
+  if (call.into !== undefined) checkObject(where, "into", call.into);
+  if (call.into?.gradients !== undefined) checkObject(where, "into.gradients", call.into.gradients);
   rejectUnknown(where, "key of into", call.into ?? {}, ["gradients"]);
   const { engine, inPlace, scale = 1 } = call as CallOptions & { engine?: unknown; inPlace?: unknown };
   const wrong = (
@@ -122,7 +124,8 @@ export function gradientBuffers(
       buffers[name] = view(dataOf(dtype, sizeOf(shape)), shape, "unlabeled", dtype);
       continue;
     }
-    const fits = isTensor(out) && out.dtype === dtype && sameShape(out.shape, shape);
+    const isLike = isTensor(out) && out.dtype === dtype && sameShape(out.shape, shape);
+    const fits = isLike && out.data.length === sizeOf(shape);
     const others = [...batch.tensors.values(), ...batch.common.values(), ...Object.values(buffers)];
     const sharesMemory = fits && others.some((tensor) => overlaps(tensor, out));
     if (!fits || sharesMemory) {

@@ -161,7 +161,11 @@ export function walkWithKernel({ plan, session: live }: ReadyKernel, walk: Kerne
   const outputs = plan.outputs.map((name) => gradients?.gradients[name]?.data as Float32Array | undefined);
   const label = plan.label && batch.has(plan.label) ? plan.label : undefined;
   const labels = label === undefined ? undefined : labelsOf(batch, label, weights, shift);
-  if (plan.run) {
+  if (plan.run && weights?.every((weight) => weight === 0)) {
+    // Nothing counts; what is to be said of the batch itself still is.
+    for (const data of outputs) data?.fill(0);
+    rest.open();
+  } else if (plan.run) {
     plan.run({
       session: live,
       weights: weights ?? undefined,

@@ -1,6 +1,14 @@
 import { type Contract, canonicalText, inWords, type Json } from "../contract/index.js";
 import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
-import { type Denominator, ExactSum, type MergeOptions, type Note, Tally, type TallyJson } from "../tally/index.js";
+import {
+  type Denominator,
+  type Engine,
+  ExactSum,
+  type MergeOptions,
+  type Note,
+  Tally,
+  type TallyJson,
+} from "../tally/index.js";
 import type { Tensor } from "../tensor/index.js";
 import type { AnyBatch } from "./batch.js";
 import type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
@@ -50,6 +58,8 @@ export interface WeightedCallOptions<Name extends string> {
   readonly denominator?: WeightedDenominator | Readonly<Record<Name, number | Denominator>>;
   readonly scale?: number;
   readonly into?: Readonly<Partial<Record<Name, CallOptions["into"]>>>;
+  /** Forces an engine for every part. */
+  readonly engine?: Engine;
 }
 
 /** What divides the parts, merged part by part. */
@@ -166,8 +176,8 @@ export class WeightedSum<P extends Parts> {
     call: WeightedCallOptions<keyof P & string> = {},
   ): WeightedEvaluationWithGradients<keyof P & string> {
     this.checkBatch(batch);
-    rejectUnknown(this.name, "call option", call, ["denominator", "scale", "into"]);
-    const { denominator, scale = 1, into = {} } = call as WeightedCallOptions<string>;
+    rejectUnknown(this.name, "call option", call, ["denominator", "scale", "into", "engine"]);
+    const { denominator, scale = 1, into = {}, engine } = call as WeightedCallOptions<string>;
     const divisors = this.divisors(denominator);
     checkObject(this.name, "into", into);
     rejectUnknown(this.name, "part", into, this.names);
@@ -177,6 +187,7 @@ export class WeightedSum<P extends Parts> {
         scale: weight * scale,
         ...(divisors && { denominator: divisors[name]! }),
         ...(into[name] && { into: into[name] }),
+        ...(engine && { engine }),
       }) as EvaluationWithGradients;
     });
     const gradients = Object.fromEntries(this.names.map((name) => [name, combined.parts[name].gradients]));

@@ -297,6 +297,67 @@ describe("values at the edges", () => {
   });
 });
 
+describe("what kernels leave to the reference", () => {
+  const row = (...numbers: number[]) => tensor(Float32Array.from(numbers), [1, numbers.length]);
+  const list = (...numbers: number[]) => tensor(Float32Array.from(numbers));
+
+  it.each<[string, string, Record<string, unknown>, AnyBatch]>([
+    [
+      "a list of another length than the axis",
+      "binaryCrossEntropy",
+      { posWeight: [1, 2] },
+      { logits: row(1, 1, 1), targets: row(1, 1, 1) },
+    ],
+    [
+      "a class that the target forbids, far below",
+      "klDivergence",
+      { direction: "reverse" },
+      { logits: row(-90, 0), targets: row(0, 1) },
+    ],
+    [
+      "an infinite logit behind a weight of 0",
+      "binaryFocal",
+      { gamma: 5, alpha: 1 },
+      { logits: list(Number.POSITIVE_INFINITY, 1), targets: list(1, 1) },
+    ],
+    [
+      "logits whose differences no sum of them keeps",
+      "klDivergence",
+      {},
+      { logits: row(0, 1, 2), targetLogits: row(1e20, 0, 0) },
+    ],
+    [
+      "a z-loss beyond float32",
+      "crossEntropy",
+      { zLoss: 0.01 },
+      { logits: row(1, -3.4e38, 3.4e38, 0), labels: tensor(Int32Array.of(3)) },
+    ],
+  ])("is %s", (_, objective, options, batch) => {
+    expect(expectAgreement(objectiveFrom({ objective, options }), batch, 1e-5)).toBe(true);
+  });
+
+  it("keeps the digits of a reverse divergence where the model is sure", () => {
+    for (const sure of [5, 15, 30, 60]) {
+      const batch = { logits: row(0, sure), targetLogits: row(0.3, -0.2) };
+      const objective = objectiveFrom({ objective: "klDivergence", options: { direction: "reverse" } });
+      const [got, want] = (["wasm", "reference"] as const).map(
+        (engine) => objective.valueAndGradients(batch, { engine }).gradients.logits!.data[0]! as number,
+      );
+      expect(Math.abs(got! / want! - 1), `${sure}`).toBeLessThan(1e-4);
+    }
+  });
+
+  it("is nothing where no unit counts: gradients are 0, whatever the embeddings hold", () => {
+    const images = tensor(Float32Array.of(1, 0, 3.4e38, 0), [2, 2]);
+    const texts = tensor(Float32Array.of(1, 0, 3, 0), [2, 2]);
+    const mask = tensor(Uint8Array.of(0, 0));
+    const { gradients } = objectiveFrom({ objective: "clip" })
+      .withEngine("wasm")
+      .valueAndGradients({ images, texts, logScale: 0, mask }, { denominator: 3 });
+    for (const { data } of Object.values(gradients)) expect([...data].every((entry) => entry === 0)).toBe(true);
+  });
+});
+
 describe("the engine of a call", () => {
   const batch = () => ({ predictions: tensor(reals(1, 10)), targets: tensor(reals(2, 10)) });
 

@@ -1,7 +1,11 @@
 /** Where WebAssembly is missing, or its vectors are, the reference computes and says so once. */
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { huber, loadKernels, tensor } from "../../src/index.js";
 
 const root = join(import.meta.dirname, "..", "..");
 
@@ -53,5 +57,22 @@ describe("without", () => {
   it("nothing, there is no note", () => {
     const notes = run("", `console.log(JSON.stringify(huber().evaluate(batch).notes));`);
     expect(notes).toEqual([]);
+  });
+});
+
+describe("modules from elsewhere", () => {
+  it("are refused where they are no module of this package, and what is embedded runs", async () => {
+    const wrong = readFileSync(join(root, "dist", "kernels", "wasm", "ctc.wasm"));
+    const server = createServer((_, response) => response.end(wrong));
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    await expect(loadKernels({ url })).rejects.toThrow(/loadKernels.*has no function/s);
+    server.close();
+    const batch = { predictions: tensor(Float32Array.of(1, 2, 5)), targets: tensor(new Float32Array(3)) };
+    expect(huber().evaluate(batch).ranBy).toBe("wasm");
+  });
+
+  it.each([undefined, null, "/kernels", {}, { url: 3 }])("need a URL: %j is none", async (source) => {
+    await expect(loadKernels(source as never)).rejects.toThrow(/the URL of a folder/);
   });
 });

@@ -239,6 +239,12 @@ describe("allocate", () => {
     const made = allocate([4]);
     release(made);
     expect(() => release(made)).toThrow(/given back already/);
+    // The same place, another tensor.
+    const next = allocate([4]);
+    expect(() => release(made)).toThrow(/given back already/);
+    expect(() => release(tensor((next.data as Float32Array).subarray(0, 2)))).toThrow(/a part of a tensor/);
+    release(next);
+    expect(() => release(null as never)).toThrow(/no tensor/);
   });
 
   it("says when the memory has no room, and works on afterwards", () => {

@@ -508,7 +508,8 @@ class BinaryFocalOfAnyPower extends ScalarLoss {
   compute(record: usize, row: usize): void {
     const z = entry(record, 0, row);
     const y = entry(record, 1, row);
-    if (!(y >= 0 && y <= 1)) {
+    // What is infinite may hide behind a weight of 0.
+    if (!(y >= 0 && y <= 1) || !(abs(z) < Infinity)) {
       lossOf = NaN;
       return;
     }

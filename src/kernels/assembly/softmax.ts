@@ -47,6 +47,8 @@ const HAS_TARGETS: usize = 4;
 const FEW: usize = 8;
 
 const FEW_CLASSES: usize = 16;
+/** Logits so large are left to the reference where differences of sums of them count. */
+const FAR: f64 = 1e9;
 /** From so many classes on, columns are taken and given in squares; below, number by number. */
 const SQUARES: usize = 8;
 
@@ -142,7 +144,8 @@ export function crossEntropy(record: usize, from: usize, to: usize, scratch: usi
       if (parameter(record, 5) != 0) zWeight = at(table(record, 1), label);
     } else loss = label == top ? rest : rest + ((peak as f64) - at(x, label));
     if (zLoss != 0) loss += zLoss * zWeight * logSumExp * logSumExp;
-    if (!(abs(loss) < Infinity)) {
+    // Beyond FAR the slopes of the z-loss leave float32.
+    if (!(abs(loss) < Infinity) || (zLoss != 0 && abs(logSumExp) > FAR)) {
       found = markOdd(odd, from, to, row, found);
       continue;
     }
@@ -582,6 +585,7 @@ function diverge(
       const score = part >= 4 ? v128.load(x + offset) : loadPart(x + offset, part, 0);
       let p = f32x4.mul(v128.load(e + offset), cp);
       let q: v128;
+      let other = zero;
       let low: v128;
       let high: v128;
       if (isGiven) {
@@ -592,7 +596,7 @@ function diverge(
         low = f64x2.sub(f64x2.add(lower(score), alone), lower(logarithm));
         high = f64x2.sub(f64x2.add(upper(score), alone), upper(logarithm));
       } else {
-        const other = part >= 4 ? v128.load(y + offset) : loadPart(y + offset, part, 0);
+        other = part >= 4 ? v128.load(y + offset) : loadPart(y + offset, part, 0);
         q = f32x4.mul(v128.load(f + offset), cq);
         low = f64x2.add(f64x2.sub(lower(score), lower(other)), apart);
         high = f64x2.add(f64x2.sub(upper(score), upper(other)), apart);
@@ -625,11 +629,12 @@ function diverge(
         let term = v128.bitselect(f32x4.mul(p, square), far, isNear);
         const isNone = f32x4.eq(p, zero);
         term = v128.bitselect(q, term, isNone);
-        bad = v128.or(bad, v128.andnot(f32x4.eq(q, zero), isNone));
+        // A class that the target forbids and the model does not, however unlikely it finds it.
+        const isForbidden = isGiven ? f32x4.eq(q, zero) : f32x4.eq(other, f32x4.splat(-Infinity));
+        const isAllowed = v128.and(f32x4.gt(score, f32x4.splat(-Infinity)), partMask(part));
+        bad = v128.or(bad, v128.and(isForbidden, isAllowed));
         sum = f64x2.add(sum, f64x2.add(lower(term), upper(term)));
         if (difference != 0) {
-          const pull = v128.andnot(f32x4.mul(p, d), isNone);
-          along = f64x2.add(along, f64x2.add(lower(pull), upper(pull)));
           v128.store(difference + offset, v128.andnot(d, isNone));
           v128.store(probabilities + offset, p);
         }
@@ -639,12 +644,22 @@ function diverge(
   excess = isGiven ? total(mass) - 1 : 0;
   divergence = isReverse ? total(sum) - excess : total(sum) + excess;
   if (v128.any_true(bad)) return false;
+  if (abs(peak) > FAR || (!isGiven && abs(targetPeak) > FAR)) return false;
   if (isReverse && difference != 0) {
+    // d − Σ p d, both relative to the largest class's d: where that class has nearly all mass they would cancel.
+    const atTop = f32x4.splat(load<f32>(difference + (top << 2)));
+    for (let k: usize = 0; k < width; k += 4) {
+      const offset = k << 2;
+      const apart = f32x4.sub(v128.load(difference + offset), atTop);
+      const pull = f32x4.mul(v128.load(probabilities + offset), apart);
+      v128.store(difference + offset, apart);
+      along = f64x2.add(along, f64x2.add(lower(pull), upper(pull)));
+    }
     const mean = f32x4.splat(total(along) as f32);
     for (let k: usize = 0; k < width; k += 4) {
       const offset = k << 2;
-      const d = v128.load(difference + offset);
-      v128.store(difference + offset, f32x4.mul(v128.load(probabilities + offset), f32x4.sub(d, mean)));
+      const apart = v128.load(difference + offset);
+      v128.store(difference + offset, f32x4.mul(v128.load(probabilities + offset), f32x4.sub(apart, mean)));
     }
   }
   return !isGiven || excess <= 1e-6;

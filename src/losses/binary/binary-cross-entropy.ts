@@ -2,6 +2,7 @@ import { eitherOption, nullableOption, numberOption, numbersOption } from "../..
 import { LosswrightError } from "../../errors/index.js";
 import { formatShape } from "../../tensor/index.js";
 import { defineLoss } from "../define-loss.js";
+import type { BatchView } from "../definition.js";
 import { pointwiseKernel } from "../pointwise-kernel.js";
 import { bernoulliLoss, bernoulliSlope } from "./bernoulli.js";
 import { type BinaryBatch, binaryFields } from "./fields.js";
@@ -65,18 +66,13 @@ export const binaryCrossEntropy = /*#__PURE__*/ defineLoss<BinaryCrossEntropyOpt
     ]
       .filter(Boolean)
       .join(", "),
+  units(batch) {
+    checkPosWeight(batch);
+    return {};
+  },
   open(batch, { rows, own }) {
     const { posWeight, labelSmoothing } = batch.options;
     const last = batch.unitShape.at(-1) ?? 1;
-    if (typeof posWeight === "object" && posWeight !== null && posWeight.length !== last) {
-      throw new LosswrightError({
-        code: "option",
-        where: batch.where,
-        field: "posWeight",
-        found: `${posWeight.length} weights for logits ${formatShape(batch.unitShape)}`,
-        expected: `one number, or ${last}, one an entry of the last axis`,
-      });
-    }
     const weightOf =
       typeof posWeight === "number" ? () => posWeight : posWeight ? (unit: number) => posWeight[unit % last]! : () => 1;
     const [logits, targets] = [rows.logits!, rows.targets!];
@@ -102,3 +98,16 @@ export const binaryCrossEntropy = /*#__PURE__*/ defineLoss<BinaryCrossEntropyOpt
       ...(posWeight !== null && { perEntry: typeof posWeight === "number" ? [posWeight] : posWeight }),
     }),
 });
+
+/** @throws `option` for a list of another length than the last axis */
+function checkPosWeight({ where, options: { posWeight }, unitShape }: BatchView<BinaryCrossEntropyOptions>): void {
+  const last = unitShape.at(-1) ?? 1;
+  if (posWeight === null || typeof posWeight === "number" || posWeight.length === last) return;
+  throw new LosswrightError({
+    code: "option",
+    where,
+    field: "posWeight",
+    found: `${posWeight.length} weights for logits ${formatShape(unitShape)}`,
+    expected: `one number, or ${last}, one an entry of the last axis`,
+  });
+}
