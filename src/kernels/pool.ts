@@ -23,6 +23,12 @@ interface Thread {
   end(): unknown;
 }
 
+/** A job of so many chunks takes milliseconds; the caller may then give up a moment for the sake of the others. */
+const WORTH_A_PAUSE = 16;
+/** How often it looks for them first, and how long it sleeps at most, in milliseconds. */
+const SPINS = 500;
+const PAUSE = 0.2;
+
 /** How long the main thread waits for a thread that works on one chunk, which is a matter of milliseconds. */
 const PATIENCE = 20_000;
 
@@ -68,6 +74,18 @@ export class Pool {
     Atomics.store(cells, Cell.open, 1);
     Atomics.add(cells, Cell.generation, 1);
     Atomics.notify(cells, Cell.generation);
+    if (this.mayWait && cells[Cell.chunks]! >= WORTH_A_PAUSE) this.letOthersIn();
+  }
+
+  /**
+   * Steps aside until a thread that slept has joined. Woken threads are often put on the caller's own core, where they
+   * would wait for it to be done, while another core has nothing to do.
+   */
+  private letOthersIn(): void {
+    const { cells } = this;
+    if (Atomics.load(cells, Cell.ready) === 0) return;
+    for (let spin = 0; spin < SPINS; spin++) if (Atomics.load(cells, Cell.active) !== 0) return;
+    Atomics.wait(cells, Cell.active, 0, PAUSE);
   }
 
   /**

@@ -77,6 +77,7 @@ const run = ({ memory, control, id }) => {
     if (Atomics.load(cells, ${Cell.stop})) return;
     seen = Atomics.load(cells, ${Cell.generation});
     Atomics.add(cells, ${Cell.active}, 1);
+    Atomics.notify(cells, ${Cell.active});
     try {
       if (Atomics.load(cells, ${Cell.open})) work();
     } catch (error) {

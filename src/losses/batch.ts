@@ -305,16 +305,6 @@ function asTensor(where: string, name: string, spec: FieldSpec, value: Tensor | 
     });
   }
   const shown = () => `${value.dtype} ${formatShape(value.shape)}`;
-  if (value.data.length !== sizeOf(value.shape)) {
-    throw new LosswrightError({
-      code: "shape",
-      where,
-      field: name,
-      found: `${shown()} over ${value.data.length} numbers`,
-      expected: `${sizeOf(value.shape)} numbers`,
-      fix: "make tensors with tensor(data, shape); a buffer that was transferred or shrunk holds none.",
-    });
-  }
   if (value.role !== undefined && value.role !== "unlabeled" && !spec.roles.includes(value.role)) {
     throw new LosswrightError({
       code: "role",

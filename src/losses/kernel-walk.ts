@@ -2,7 +2,7 @@ import { inWords } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import { runRows, type Session, session, whyOneThread } from "../kernels/index.js";
 import { type Engine, ExactSum, type Note } from "../tally/index.js";
-import type { Tensor } from "../tensor/index.js";
+import { formatShape, sizeOf, type Tensor } from "../tensor/index.js";
 import type { BoundBatch } from "./batch.js";
 import type { KernelPlan, RowDefinition } from "./definition.js";
 import { Pass } from "./pass.js";
@@ -149,6 +149,7 @@ export interface KernelWalk {
  */
 export function walkWithKernel({ plan, session: live }: ReadyKernel, walk: KernelWalk): KernelResult {
   const { definition, batch, units, gradients } = walk;
+  for (const name of [...(plan.inputs ?? []), ...plan.outputs]) checkLength(batch, name);
   const shift = definition.alignment?.(batch.options).labelShift ?? 0;
   const rows = units.count;
   const byUnit = walk.weights === undefined ? units.numeratorWeights : walk.weights;
@@ -214,6 +215,24 @@ export function walkWithKernel({ plan, session: live }: ReadyKernel, walk: Kerne
   }
   rest.finish();
   return { numerator, losses: losses && shift !== 0 ? unshifted(losses, shift) : losses, notes: rest.notes };
+}
+
+/**
+ * Kernels read memory by addresses: a field whose numbers are fewer than its shape says would be read beyond its end.
+ *
+ * @throws `shape` for one
+ */
+function checkLength({ where, tensors }: BoundBatch<object>, field: string): void {
+  const tensor = tensors.get(field);
+  if (!tensor || tensor.data.length === sizeOf(tensor.shape)) return;
+  throw new LosswrightError({
+    code: "shape",
+    where,
+    field,
+    found: `${tensor.dtype} ${formatShape(tensor.shape)} over ${tensor.data.length} numbers`,
+    expected: `${sizeOf(tensor.shape)} numbers`,
+    fix: "make tensors with tensor(data, shape); a buffer that was transferred or shrunk holds none.",
+  });
 }
 
 /** Units that a kernel leaves to the reference. */

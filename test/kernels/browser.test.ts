@@ -118,6 +118,7 @@ async function open(path: string): Promise<{ hash: string; ranBy: string[]; note
   });
   const browser = spawn(chromium!, [...flags, profile, `${address}${path}`, "--remote-debugging-port=0"], {
     stdio: "ignore",
+    detached: true,
   });
   try {
     const body = await Promise.race([
@@ -126,7 +127,11 @@ async function open(path: string): Promise<{ hash: string; ranBy: string[]; note
     ]);
     return JSON.parse(body.replace(/^result /, ""));
   } finally {
-    browser.kill("SIGKILL");
+    // The whole group, or its renderers would write into the profile while it is removed.
+    process.kill(-browser.pid!, "SIGKILL");
+    await new Promise((done) =>
+      browser.exitCode === null && browser.signalCode === null ? browser.once("exit", done) : done(0),
+    );
   }
 }
 

@@ -257,6 +257,16 @@ describe("allocate", () => {
   });
 });
 
+describe("a field of fewer numbers than its shape says", () => {
+  it("is refused by name, and its shape alone is enough for a denominator", () => {
+    const short = { ...tensor(new Float32Array(300), [100, 3]), data: new Float32Array(3) };
+    const targets = tensor(new Float32Array(300), [100, 3]);
+    const objective = objectiveFrom({ objective: "huber" }).withEngine("wasm");
+    expect(() => objective.evaluate({ predictions: short, targets })).toThrow(/predictions.*over 3 numbers/);
+    expect(objective.denominator({ predictions: short, targets }).value).toBe(300);
+  });
+});
+
 describe("10,000 calls", () => {
   it("let neither the kernels' memory nor the heap grow", () => {
     const script = `
