@@ -1,6 +1,6 @@
 import { inWords } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
-import { runRows, type Session, session, whyOneThread } from "../kernels/index.js";
+import { runRows, type Session, session, whyNoThreads } from "../kernels/index.js";
 import { type Engine, ExactSum, type Note } from "../tally/index.js";
 import { formatShape, sizeOf, type Tensor } from "../tensor/index.js";
 import type { BoundBatch } from "./batch.js";
@@ -76,7 +76,7 @@ export function engineNotes(definition: RowDefinition, ready: ReadyKernel | unde
     }
   }
   if (ready && !saidOneThread) {
-    const reason = whyOneThread();
+    const reason = whyNoThreads();
     saidOneThread = true;
     if (reason) said.push({ code: "one-thread", message: `kernels run on one thread, since ${reason}` });
   }

@@ -41,7 +41,6 @@ const LOSSES: usize = 56;
 /** Bytes: 1 for a sequence left to the reference, 2 where its loss stands. */
 const ODD: usize = 60;
 
-// @ts-ignore: decorator
 @inline
 function word(record: usize, offset: usize): usize {
   return load<u32>(record + offset) as usize;
@@ -97,7 +96,6 @@ const D: usize = memory.data<f64>(
 );
 
 /** e^x of two float64 numbers for x ≤ 0, within 1e-14; 0 below −600. */
-// @ts-ignore: decorator
 @inline
 function expOfPair(x: v128): v128 {
   const isFar = f64x2.lt(x, v128.load(D, 240));
@@ -176,7 +174,6 @@ let hasHole: bool = false;
 let growth: i32 = 0;
 let isWild: bool = false;
 
-// @ts-ignore: decorator
 @inline
 function padded(bytes: usize): usize {
   return (bytes + 15) & ~15;
@@ -223,33 +220,28 @@ function carve(scratch: usize, n: usize, count: usize, width_: usize): void {
 }
 
 /** α of a frame. */
-// @ts-ignore: decorator
 @inline
 function alphaOf(t: usize): usize {
   return alpha + (keeps ? t : t & 1) * 2 * rowSize;
 }
 
-// @ts-ignore: decorator
 @inline
 function emissionsOf(t: usize): usize {
   return emissions + (keeps ? t * emissionSize : 0);
 }
 
-// @ts-ignore: decorator
 @inline
 function markOf(t: usize): usize {
   return marks + (keeps ? t : t & 1) * MARK;
 }
 
 /** First index of a frame from which the last label can still be reached, rounded down to even. */
-// @ts-ignore: decorator
 @inline
 function lowOf(t: usize): usize {
   return labelCount + t > frames ? (labelCount + t - frames) & ~1 : 0;
 }
 
 /** One more than the last index that a frame can have reached, rounded up to even. */
-// @ts-ignore: decorator
 @inline
 function highOf(t: usize): usize {
   return (min(labelCount, t) + 2) & ~1;
@@ -278,7 +270,6 @@ function takeLabels(labels: usize, blank: u32): usize {
 }
 
 /** Whether an alignment may go from label i − 1 to label i without a blank. */
-// @ts-ignore: decorator
 @inline
 function skips(i: usize): bool {
   return i > 0 && i < labelCount && load<u32>(symbols + (i << 2)) != load<u32>(symbols + ((i - 1) << 2));
@@ -313,7 +304,6 @@ function gather(x: usize, into: usize): bool {
 }
 
 /** A lane of the least scores, or the highest where the lane saw holes alone. */
-// @ts-ignore: decorator
 @inline
 function lowestOf(least: v128, lane: u8): f64 {
   const value = lane == 0 ? f64x2.extract_lane(least, 0) : f64x2.extract_lane(least, 1);
@@ -339,7 +329,6 @@ function resetRatios(isForward: bool): void {
 }
 
 /** Brings a number that is not 0 into [1, 2) and returns its exponent added to `before`; `fallback` for 0. */
-// @ts-ignore: decorator
 @inline
 function settle(at: usize, before: i32, fallback: i32): i32 {
   const bits = load<u64>(at);
@@ -349,7 +338,6 @@ function settle(at: usize, before: i32, fallback: i32): i32 {
 }
 
 /** 2^difference; 0 where it is too little ever to count before exponents are taken again. */
-// @ts-ignore: decorator
 @inline
 function ratio(difference: i32): f64 {
   if (difference < -1000) return 0;
@@ -436,7 +424,6 @@ function stepForward(t: usize, blankEmission: f64): void {
 }
 
 /** Zeros beside the window, as far as the next frame reads. */
-// @ts-ignore: decorator
 @inline
 function closeWindow(row: usize, low: usize, high: usize): void {
   store<f64>(row + low - 8, 0);
@@ -448,14 +435,12 @@ function closeWindow(row: usize, low: usize, high: usize): void {
 let above: i32 = 0;
 let below: i32 = 0;
 
-// @ts-ignore: decorator
 @inline
 function mustSettle(hadHole: bool): bool {
   return hadHole || below + gap > LIMIT || above + growth > LIMIT;
 }
 
 /** The exponents α has now; there is one set to begin with. */
-// @ts-ignore: decorator
 @inline
 function exponentsOf(entry: i32): usize {
   return exponents + ((keeps ? entry : entry & 1) as usize) * exponentSize + 8;
@@ -512,7 +497,6 @@ function joinEnds(): void {
 }
 
 /** 2^exponent, 0 below the normal numbers, and never so large that 0 times it is no number. */
-// @ts-ignore: decorator
 @inline
 function powerOf(exponent: i32): f64 {
   if (exponent < -1022) return 0;
@@ -612,7 +596,6 @@ function backward(isNormalized: bool): bool {
 }
 
 /** The first index that a set of exponents of α speaks of. */
-// @ts-ignore: decorator
 @inline
 function startOf(held: usize): usize {
   return lowOf(load<i32>(held - 8) as usize);
@@ -653,7 +636,6 @@ function areLogProbabilities(x: usize, count: usize): bool {
 }
 
 /** Place of a class in the lattice, or −1. */
-// @ts-ignore: decorator
 @inline
 function placeOf(found: usize): i32 {
   const place = load<u32>(places + (found << 2)) as usize;

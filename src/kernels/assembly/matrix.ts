@@ -32,7 +32,6 @@ const ADDS: usize = 4;
 /** A tile at the edge, before its panels in scratch. */
 const TILE_BYTES: usize = 128;
 
-// @ts-ignore: decorator
 @inline
 function word(record: usize, offset: usize): usize {
   return load<u32>(record + offset) as usize;

@@ -7,6 +7,7 @@ export { drain, sumWeights } from "./sum";
 import {
   FACTORS,
   factorOf,
+  FIRST,
   input,
   LOSSES,
   ODD,
@@ -73,17 +74,14 @@ abstract class VectorLoss {
 /** A loss of logits: its exponentials and logarithms are computed over the whole block first. */
 abstract class PhasedLoss extends VectorLoss {}
 
-// @ts-ignore: decorator
 @inline
 function clamp(x: v128, bound: v128): v128 {
   return f32x4.pmax(f32x4.pmin(x, bound), negative(bound));
 }
 
 class SquaredError extends VectorLoss {
-  // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {}
-  // @ts-ignore: decorator
   @inline
   compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const r = f32x4.sub(b, a);
@@ -93,10 +91,8 @@ class SquaredError extends VectorLoss {
 }
 
 class AbsoluteError extends VectorLoss {
-  // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {}
-  // @ts-ignore: decorator
   @inline
   compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const back = f32x4.sub(a, b);
@@ -109,12 +105,10 @@ class AbsoluteError extends VectorLoss {
 
 /** c (|r| − c/2) with c = min(|r|, δ) is both branches at once. */
 class Huber extends VectorLoss {
-  // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {
     p1 = f32x4.splat(parameter(record, 1) as f32);
   }
-  // @ts-ignore: decorator
   @inline
   compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const back = f32x4.sub(a, b);
@@ -127,13 +121,11 @@ class Huber extends VectorLoss {
 }
 
 class SmoothL1 extends VectorLoss {
-  // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {
     p1 = f32x4.splat(parameter(record, 1) as f32);
     p2 = f32x4.splat((1 / parameter(record, 1)) as f32);
   }
-  // @ts-ignore: decorator
   @inline
   compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const back = f32x4.sub(a, b);
@@ -147,12 +139,10 @@ class SmoothL1 extends VectorLoss {
 
 /** r²/(1 + √(1 + q²)): nothing cancels. Beyond q = 2^16 it is δ(|r| − δ), before q² overflows. */
 class PseudoHuber extends VectorLoss {
-  // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {
     p1 = f32x4.splat(parameter(record, 1) as f32);
   }
-  // @ts-ignore: decorator
   @inline
   compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const r = f32x4.sub(b, a);
@@ -168,13 +158,11 @@ class PseudoHuber extends VectorLoss {
 }
 
 class Quantile extends VectorLoss {
-  // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {
     p1 = f32x4.splat(parameter(record, 1) as f32);
     p2 = f32x4.splat((parameter(record, 1) - 1) as f32);
   }
-  // @ts-ignore: decorator
   @inline
   compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const r = f32x4.sub(b, a);
@@ -186,13 +174,11 @@ class Quantile extends VectorLoss {
 }
 
 class Expectile extends VectorLoss {
-  // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {
     p1 = f32x4.splat(parameter(record, 1) as f32);
     p2 = f32x4.splat((1 - parameter(record, 1)) as f32);
   }
-  // @ts-ignore: decorator
   @inline
   compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const r = f32x4.sub(b, a);
@@ -203,13 +189,11 @@ class Expectile extends VectorLoss {
 }
 
 class Cauchy extends VectorLoss {
-  // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {
     p1 = f32x4.splat(parameter(record, 1) as f32);
     p2 = f32x4.splat((parameter(record, 1) * parameter(record, 1)) as f32);
   }
-  // @ts-ignore: decorator
   @inline
   compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const r = f32x4.sub(b, a);
@@ -221,14 +205,12 @@ class Cauchy extends VectorLoss {
 }
 
 class Tukey extends VectorLoss {
-  // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {
     const cutoff = parameter(record, 1);
     p1 = f32x4.splat(cutoff as f32);
     p2 = f32x4.splat(((cutoff * cutoff) / 6) as f32);
   }
-  // @ts-ignore: decorator
   @inline
   compute(terms: usize, slopes: usize, a: v128, b: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const r = f32x4.sub(b, a);
@@ -245,7 +227,6 @@ class Tukey extends VectorLoss {
 }
 
 /** All ones, a NaN, where a target is no probability: outside [0, 1], or NaN. */
-// @ts-ignore: decorator
 @inline
 function outsideUnit(y: v128, other: v128): v128 {
   // As integers, the bits of both y and 1 − y are at most those of 1; a sign or a NaN is above.
@@ -254,13 +235,11 @@ function outsideUnit(y: v128, other: v128): v128 {
 
 /** a log(1 + e^−z) + b log(1 + e^z) with a = c y and b = 1 − y. */
 class BinaryCrossEntropy extends PhasedLoss {
-  // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {
     p1 = f32x4.splat((1 - parameter(record, 2)) as f32);
     p2 = f32x4.splat((parameter(record, 2) / 2) as f32);
   }
-  // @ts-ignore: decorator
   @inline
   compute(terms: usize, slopes: usize, z: v128, target: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const zero = f32x4.splat(0);
@@ -282,14 +261,12 @@ class BinaryCrossEntropy extends PhasedLoss {
 
 /** (a m^γ) ℓ for γ = 1 and 2, γ being in s: m^(γ − 1) is 1 or m. */
 class BinaryFocal extends PhasedLoss {
-  // @ts-ignore: decorator
   @inline
   prepare(record: usize): void {
     p1 = f32x4.splat(parameter(record, 1) as f32);
     p2 = f32x4.splat(parameter(record, 2) as f32);
     p3 = f32x4.splat(parameter(record, 3) as f32);
   }
-  // @ts-ignore: decorator
   @inline
   compute(terms: usize, slopes: usize, z: v128, y: v128, c: v128, factor: v128, p: v128, q: v128, s: v128, e: v128, tail: v128): void {
     const zero = f32x4.splat(0);
@@ -317,7 +294,6 @@ class BinaryFocal extends PhasedLoss {
 }
 
 /** Rows of the third input that vary along the last axis: its entry of an element, or 1. */
-// @ts-ignore: decorator
 @inline
 function perEntry(entries: usize, count: usize, element: usize): v128 {
   if (count == 1) return v128.load32_splat(entries);
@@ -334,7 +310,7 @@ function walkVector<T extends VectorLoss>(record: usize, from: usize, to: usize,
   const b = input(record, 1);
   const entries = table(record, 0);
   const entryCount = word(record, WIDTH);
-  const first = word(record, 4);
+  const first = word(record, FIRST);
   const out = output(record, 0);
   const losses = word(record, LOSSES);
   const weights = word(record, WEIGHTS);
@@ -449,20 +425,17 @@ abstract class ScalarLoss {
   abstract compute(record: usize, row: usize): void;
 }
 
-// @ts-ignore: decorator
 @inline
 function entry(record: usize, i: i32, row: usize): f64 {
   return load<f32>(input(record, i) + (row << 2)) as f64;
 }
 
 /** log(1 + e^x) as max(x, 0) + log1p(e^−|x|). */
-// @ts-ignore: decorator
 @inline
 function log1pExp(x: f64): f64 {
   return max(x, 0.0) + NativeMath.log1p(NativeMath.exp(-abs(x)));
 }
 
-// @ts-ignore: decorator
 @inline
 function sigmoid(x: f64): f64 {
   const e = NativeMath.exp(-abs(x));
@@ -470,7 +443,6 @@ function sigmoid(x: f64): f64 {
 }
 
 class LogCosh extends ScalarLoss {
-  // @ts-ignore: decorator
   @inline
   compute(record: usize, row: usize): void {
     const r = entry(record, 1, row) - entry(record, 0, row);
@@ -485,7 +457,6 @@ class LogCosh extends ScalarLoss {
 
 /** Barron's loss for finite alpha but 0 and 2: b (ℓ/2) expm1(z)/z with ℓ = log(1 + q²/b), z = αℓ/2. */
 class Barron extends ScalarLoss {
-  // @ts-ignore: decorator
   @inline
   compute(record: usize, row: usize): void {
     const alpha = parameter(record, 1);
@@ -503,7 +474,6 @@ class Barron extends ScalarLoss {
 }
 
 class BinaryFocalOfAnyPower extends ScalarLoss {
-  // @ts-ignore: decorator
   @inline
   compute(record: usize, row: usize): void {
     const z = entry(record, 0, row);
@@ -528,7 +498,6 @@ class BinaryFocalOfAnyPower extends ScalarLoss {
 }
 
 /** (1 − ε)(−log σ(z)) + ε(−log σ(−z)), and its derivative by z. */
-// @ts-ignore: decorator
 @inline
 function logistic(z: f64, smoothing: f64): void {
   const e = NativeMath.exp(-abs(z));
@@ -542,7 +511,6 @@ function logistic(z: f64, smoothing: f64): void {
 }
 
 class PairwiseLogistic extends ScalarLoss {
-  // @ts-ignore: decorator
   @inline
   compute(record: usize, row: usize): void {
     const chosen = entry(record, 0, row);
@@ -561,7 +529,6 @@ class PairwiseLogistic extends ScalarLoss {
 
 /** The kinds of `dpo` that see a pair's margin alone: 0 sigmoid, 1 hinge, 2 ipo. */
 class Dpo extends ScalarLoss {
-  // @ts-ignore: decorator
   @inline
   compute(record: usize, row: usize): void {
     const policy = entry(record, 0, row) - entry(record, 1, row);

@@ -19,14 +19,12 @@ export let others: f64 = 0;
 export let rest: f64 = 0;
 
 /** Bytes of a row of float32 in scratch, vectors whole. */
-// @ts-ignore: decorator
 @inline
 export function rowBytes(width: usize): usize {
   return ((width + 15) & ~15) << 2;
 }
 
 /** One to three numbers, with `filler` beside them. */
-// @ts-ignore: decorator
 @inline
 export function loadPart(at: usize, count: usize, filler: f32): v128 {
   let v = f32x4.replace_lane(f32x4.splat(filler), 0, load<f32>(at));
@@ -35,7 +33,6 @@ export function loadPart(at: usize, count: usize, filler: f32): v128 {
   return v;
 }
 
-// @ts-ignore: decorator
 @inline
 export function storePart(at: usize, count: usize, v: v128): void {
   store<f32>(at, f32x4.extract_lane(v, 0));
@@ -173,7 +170,6 @@ function peakIsNaN(x: usize, count: usize): bool {
 }
 
 /** exp(reference of a block − peak): what its exponentials are to be multiplied by. */
-// @ts-ignore: decorator
 @inline
 export function rescale(references: usize, block: usize, highest: f32): f64 {
   const difference = load<f64>(references + (block << 3)) - (highest as f64);
@@ -202,7 +198,6 @@ export function scaleRow(e: usize, width: usize, references: usize, highest: f32
 }
 
 /** a · tanh(x / a) where `cap` is above 0, then / T, then + the shifts of the classes; slopes of the first, over T. */
-// @ts-ignore: decorator
 @inline
 function adjust(x: v128, cap: v128, temperature: v128, isCapped: bool): v128 {
   if (isCapped) {
@@ -213,7 +208,6 @@ function adjust(x: v128, cap: v128, temperature: v128, isCapped: bool): v128 {
   return f32x4.div(x, temperature);
 }
 
-// @ts-ignore: decorator
 @inline
 function slopeOf(x: v128, cap: v128): v128 {
   const isFinite = f32x4.lt(f32x4.abs(x), f32x4.splat(Infinity));

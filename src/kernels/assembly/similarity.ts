@@ -55,19 +55,16 @@ const COLUMN_PULLS: usize = 64;
 const COLUMN_OTHERS: usize = 68;
 const PARAMETERS: usize = 128;
 
-// @ts-ignore: decorator
 @inline
 function word(record: usize, offset: usize): usize {
   return load<u32>(record + offset) as usize;
 }
 
-// @ts-ignore: decorator
 @inline
 function parameter(record: usize, i: usize): f64 {
   return load<f64>(record + PARAMETERS + (i << 3));
 }
 
-// @ts-ignore: decorator
 @inline
 function referenceBytes(width: usize): usize {
   return (((width / ROW_BLOCK + 1) << 3) + 15) & ~15;

@@ -32,7 +32,7 @@ import {
   storePart,
   top,
 } from "./rows";
-import { ACCUMULATOR, addExact } from "./sum";
+import { addExact } from "./sum";
 import { addTerms, markOdd } from "./terms";
 import { exponentialBelow, exponentialsBelow, expRemainder, log, log1p, lower, total, upper } from "./vector";
 
@@ -57,33 +57,28 @@ const TERMS: usize = 640;
 const FEW_ROWS: usize = TERMS + 1024;
 const REFERENCES: usize = FEW_ROWS + 2 * FEW_CLASSES * 16;
 
-// @ts-ignore: decorator
 @inline
 function referenceBytes(width: usize): usize {
   return (((width / ROW_BLOCK + 1) << 3) + 15) & ~15;
 }
 
 /** The scratch row of a number: exponentials, weights, scores, slopes … */
-// @ts-ignore: decorator
 @inline
 function scratchRow(scratch: usize, width: usize, i: usize): usize {
   return scratch + REFERENCES + 3 * referenceBytes(width) + i * rowBytes(width);
 }
 
-// @ts-ignore: decorator
 @inline
 function referencesOf(scratch: usize, width: usize, i: usize): usize {
   return scratch + REFERENCES + i * referenceBytes(width);
 }
 
-// @ts-ignore: decorator
 @inline
 function at(row: usize, k: usize): f64 {
   return load<f32>(row + (k << 2)) as f64;
 }
 
 /** Ends a row that counts nowhere: a gradient and a loss of 0. */
-// @ts-ignore: decorator
 @inline
 function leaveRow(out: usize, width: usize, row: usize, losses: usize): void {
   if (out != 0) memory.fill(out + ((row * width) << 2), 0, width << 2);
@@ -242,7 +237,6 @@ function fillTarget(
 }
 
 /** All ones in the first `count` of four lanes. */
-// @ts-ignore: decorator
 @inline
 function partMask(count: usize): v128 {
   return i32x4.gt_s(i32x4.splat(count as i32), i32x4(0, 1, 2, 3));
@@ -272,7 +266,6 @@ function weightedRow(
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function fourOf(base: usize, a: usize, b: usize, c: usize, d: usize): v128 {
   let v = v128.load32_zero(base + a);
@@ -466,13 +459,11 @@ function fewClasses(record: usize, from: usize, to: usize, scratch: usize): i32 
 }
 
 /** The label of a row; 0 in place of none, which only dead rows have. */
-// @ts-ignore: decorator
 @inline
 function labelOf(labels: usize, row: usize): usize {
   return max(load<i32>(labels + (row << 2)), 0) as usize;
 }
 
-// @ts-ignore: decorator
 @inline
 function factorOrZero(record: usize, factors: usize, weights: usize, row: usize): f64 {
   return weightOf(weights, row) == 0 ? 0 : factorOf(record, factors, row);

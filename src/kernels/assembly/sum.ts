@@ -5,9 +5,6 @@
 
 import { WEIGHTS, word } from "./operands";
 
-/** Bytes of an accumulator. */
-export const ACCUMULATOR: usize = 72 * 8;
-
 const NANS: usize = 69 * 8;
 
 /** Adds one number, exactly. */
@@ -45,7 +42,6 @@ export function addExact(accumulator: usize, x: f64): void {
 export const BLOCK: i32 = 256;
 
 /** Whether the bits of a largest magnitude are those of an infinity or a NaN. */
-// @ts-ignore: decorator
 @inline
 function hasOdd(bits: u32): bool {
   return bits >= 0x7f800000;

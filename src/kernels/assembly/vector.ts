@@ -96,72 +96,61 @@ const C: usize = memory.data<f32>(
   16,
 );
 
-// @ts-ignore: decorator
 @inline
 export function one(): v128 {
   return v128.load(C, 160);
 }
 
-// @ts-ignore: decorator
 @inline
 export function half(): v128 {
   return v128.load(C, 368);
 }
 
-// @ts-ignore: decorator
 @inline
 export function minusTwo(): v128 {
   return v128.load(C, 528);
 }
 
-// @ts-ignore: decorator
 @inline
 export function three(): v128 {
   return v128.load(C, 544);
 }
 
-// @ts-ignore: decorator
 @inline
 export function sixth(): v128 {
   return v128.load(C, 560);
 }
 
 /** The sign bit alone: engines make up the masks of abs and neg anew each time. */
-// @ts-ignore: decorator
 @inline
 export function sign(): v128 {
   return v128.load(C, 512);
 }
 
-// @ts-ignore: decorator
 @inline
 export function negative(x: v128): v128 {
   return v128.xor(x, v128.load(C, 512));
 }
 
 /** |x|. */
-// @ts-ignore: decorator
 @inline
 export function size(x: v128): v128 {
   return v128.andnot(x, v128.load(C, 512));
 }
 
 /** −|x|. */
-// @ts-ignore: decorator
 @inline
 export function minusSize(x: v128): v128 {
   return v128.or(x, v128.load(C, 512));
 }
 
 /** a where the mask is all ones, b elsewhere. */
-// @ts-ignore: decorator
 @inline
 export function choose(mask: v128, a: v128, b: v128): v128 {
   return v128.or(v128.and(mask, a), v128.andnot(b, mask));
 }
 
 /** e^x for x ≤ 0, within 1 ulp; 0 below −87.34, where the result would be subnormal; NaN for NaN. */
-// @ts-ignore: decorator
 @inline
 export function expOfNegative(x: v128): v128 {
   const lowest = v128.load(C, 0);
@@ -180,7 +169,6 @@ export function expOfNegative(x: v128): v128 {
 }
 
 /** log(1 + x) for 0 ≤ x ≤ 1, relative error below 2e-7. */
-// @ts-ignore: decorator
 @inline
 export function log1pOfUnit(x: v128): v128 {
   const s = f32x4.div(x, f32x4.add(x, v128.load(C, 240)));
@@ -192,7 +180,6 @@ export function log1pOfUnit(x: v128): v128 {
 }
 
 /** log(1 + x) for any x ≥ 0, relative error below 3e-7; NaN and +∞ come out as something that is not finite. */
-// @ts-ignore: decorator
 @inline
 export function log1p(x: v128): v128 {
   const one = v128.load(C, 160);
@@ -210,7 +197,6 @@ export function log1p(x: v128): v128 {
 }
 
 /** log x for normal x > 0: absolute error below 1e-7 near 1, relative 3e-7 elsewhere; anything for what is below. */
-// @ts-ignore: decorator
 @inline
 export function log(x: v128): v128 {
   // x = 2^e (1 + f) with 1 + f in [√½, √2).
@@ -223,7 +209,6 @@ export function log(x: v128): v128 {
 }
 
 /** (e^d − 1 − d) / d² for |d| ≤ 1, relative error below 2e-7. */
-// @ts-ignore: decorator
 @inline
 export function expRemainder(d: v128): v128 {
   let p = f32x4.add(f32x4.mul(v128.load(C, 384), d), v128.load(C, 400));
@@ -236,7 +221,6 @@ export function expRemainder(d: v128): v128 {
 }
 
 /** tanh x, relative error below 3e-7, ±1 far out. */
-// @ts-ignore: decorator
 @inline
 export function tanh(x: v128): v128 {
   const size = f32x4.abs(x);
@@ -254,7 +238,6 @@ export function tanh(x: v128): v128 {
 }
 
 /** 1 − tanh² x as 4u/(1 + u)² with u = e^(−2|x|): the difference would cancel where tanh is near 1. */
-// @ts-ignore: decorator
 @inline
 export function tanhSlope(x: v128): v128 {
   const u = expOfNegative(f32x4.mul(f32x4.splat(-2), f32x4.abs(x)));
@@ -263,7 +246,6 @@ export function tanhSlope(x: v128): v128 {
 }
 
 /** The largest of four numbers; NaN is passed over unless it comes first. */
-// @ts-ignore: decorator
 @inline
 export function largest(v: v128): f32 {
   const pair = f32x4.pmax(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1));
@@ -272,20 +254,17 @@ export function largest(v: v128): f32 {
 }
 
 /** The lower two of four numbers as float64, and the upper two. */
-// @ts-ignore: decorator
 @inline
 export function lower(v: v128): v128 {
   return f64x2.promote_low_f32x4(v);
 }
 
-// @ts-ignore: decorator
 @inline
 export function upper(v: v128): v128 {
   return f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 2, 3));
 }
 
 /** The sum of both halves. */
-// @ts-ignore: decorator
 @inline
 export function total(v: v128): f64 {
   return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
@@ -298,7 +277,6 @@ export function total(v: v128): f64 {
  * e^(x − m) for x ≤ m, as 2^y with y = (x − m) / ln 2: y is rounded where x − m is, and its error is as large, so that a
  * reduction in two parts, as {@link expOfNegative} has it, would gain nothing. 0 below 2^−126.
  */
-// @ts-ignore: decorator
 @inline
 export function exponentialBelow(x: v128, m: v128): v128 {
   const y = f32x4.mul(f32x4.sub(x, m), v128.load(C, 16));
