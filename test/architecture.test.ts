@@ -21,7 +21,11 @@ const table: Readonly<Record<string, readonly string[] | typeof everything>> = {
   losses: ["tensor", "tally", "contract", "kernels", "sequence"],
   metrics: ["tensor", "tally", "contract", "kernels", "sequence", "losses"],
   decisions: ["tensor"],
+  calibration: ["tensor", "tally", "contract", "decisions"],
+  charts: [],
+  log: ["tensor", "tally", "contract", "losses", "metrics", "charts"],
   group: ["tally", "tensor", "losses"],
+  report: ["tensor", "contract", "metrics", "charts"],
   io: ["tensor", "tally", "contract", "losses"],
   audit: ["tensor", "tally", "contract", "losses", "metrics", "sequence", "io", "inspect"],
   inspect: ["tensor", "contract", "losses", "sequence", "io"],
@@ -32,7 +36,7 @@ const table: Readonly<Record<string, readonly string[] | typeof everything>> = {
 const forEveryone = ["errors", "numerics"];
 
 /** The part that a browser runs: no folder of it knows Node. */
-const core = [...forEveryone, "tensor", "tally", "contract", "sequence", "chat", "losses", "metrics", "decisions"];
+const core = [...forEveryone, "tensor", "tally", "contract", "sequence", "chat", "losses", "metrics", "decisions", "calibration"];
 
 interface Import {
   /** Path inside src, with slashes. */
