@@ -15,6 +15,7 @@
  * - `reduction`     `per` or `divideBy` does not suit the objective
  * - `role`          a tensor is known to hold something else than the field wants
  * - `shape`         shapes do not fit each other
+ * - `undefined`     a metric has no value for what it was given, and its option says `undefined: "throw"`
  * - `unknown`       a name (option, field, objective, call option, key) that nothing answers to
  * - `unsupported`   a thing that exists by definition, but not in this version
  * - `value`         a value of a live unit is out of range
@@ -34,6 +35,7 @@ export type ErrorCode =
   | "reduction"
   | "role"
   | "shape"
+  | "undefined"
   | "unknown"
   | "unsupported"
   | "value";

@@ -29,6 +29,12 @@ export const POWERS_OF_TWO = /* @__PURE__ */ (() => {
 /** Index of 2⁰ in POWERS_OF_TWO. */
 export const POWER_ZERO = 1074;
 
+/** 2^exponent for a whole exponent, exactly: 0 below 2^−1074, +∞ above 2^1023. */
+export function powerOfTwo(exponent: number): number {
+  if (exponent < -POWER_ZERO) return 0;
+  return POWERS_OF_TWO[exponent + POWER_ZERO] ?? Number.POSITIVE_INFINITY;
+}
+
 /** Smallest normal double, 2^−1022. */
 export const SMALLEST_NORMAL = 2.2250738585072014e-308;
 

@@ -5,6 +5,7 @@
  */
 export { acos } from "./acos.js";
 export { atan } from "./atan.js";
+export { powerOfTwo, productRemainder } from "./bits.js";
 export { cos } from "./cos.js";
 export { exp } from "./exp.js";
 export { expm1 } from "./expm1.js";
