@@ -10,3 +10,18 @@ export type {
   UndefinedOption,
 } from "./metric.js";
 export { metricDefinition, metricFrom, metricNames } from "./registry.js";
+export {
+  type Bootstrap,
+  type BootstrapJson,
+  type BootstrapOptions,
+  bootstrap,
+  bootstrapFrom,
+  type Uncertain,
+} from "./resampling/bootstrap.js";
+export {
+  type Compared,
+  type PairedComparison,
+  type PairedFields,
+  pairedComparison,
+} from "./resampling/paired-comparison.js";
+export type { Identified, Identifiers } from "./resampling/tags.js";

@@ -40,8 +40,8 @@ export interface MetricDefinition<Options extends object, State extends MetricSt
     readonly goal?: "maximize" | "minimize";
   };
   readonly options: OptionSpecs<Options>;
-  /** The fields it may be given; options may change their axes. */
-  fields(options: Options): Readonly<Record<string, MetricField>>;
+  /** The fields it may be given; options may change their axes, and the names given what a field of two forms holds. */
+  fields(options: Options, given?: readonly string[]): Readonly<Record<string, MetricField>>;
   /** Sets of fields, of which one is given. */
   forms(options: Options): readonly (readonly string[])[];
   /** Empty accumulators. */
@@ -160,24 +160,26 @@ export class Metric<Fields = GivenFields, Result extends MetricResult = MetricRe
   private add(fields: Fields, resampling: Resampling | undefined): this {
     const { definition, options } = this;
     const { name } = definition;
-    const bound = bindFields(name, definition.fields(options), definition.forms(options), fields as GivenFields);
+    const given = fields as GivenFields;
+    const specs = definition.fields(options, typeof given === "object" && given !== null ? Object.keys(given) : []);
+    const bound = bindFields(name, specs, definition.forms(options), given);
     const weightOf = bound.weights();
     const ignored = definition.ignored && bound.has(definition.ignored) ? bound.raw(definition.ignored) : undefined;
-    const ignoreIndex = (options as { ignoreIndex?: number }).ignoreIndex;
+    const { ignoreIndex = Number.NaN } = options as { ignoreIndex?: number };
     // What is added lands in a state of its own first: a bad value in the middle leaves nothing behind.
     const fresh = definition.state(options);
     const tagged = Object.values(fresh).filter((held) => held instanceof Samples);
     for (const held of tagged) held.reserve(bound.count);
     const addSample = definition.open(bound, fresh, options);
+    const tag = resampling?.tag?.(bound.count);
+    const factor = resampling?.factor?.(bound.count);
     let seen = 0;
     for (let sample = 0; sample < bound.count; sample++) {
       let weight = weightOf(sample);
-      if (weight === 0 || (ignored && ignored(sample) === ignoreIndex)) continue;
-      if (resampling) {
-        if (resampling.tag) for (const held of tagged) held.tag = resampling.tag(sample);
-        if (resampling.factor) weight *= resampling.factor(sample);
-        if (weight === 0) continue;
-      }
+      if (weight === 0 || ignored?.(sample) === ignoreIndex) continue;
+      if (tag) for (const held of tagged) held.tag = tag(sample);
+      if (factor) weight *= factor(sample);
+      if (weight === 0) continue;
       addSample(sample, weight);
       seen++;
     }
@@ -192,12 +194,11 @@ export class Metric<Fields = GivenFields, Result extends MetricResult = MetricRe
     metric.add(fields, resampling);
   }
 
-  /** The same samples with other weights, where a metric keeps its samples; undefined where it keeps sums. */
+  /** The same samples with other weights, for metrics that keep samples alone. */
   static reweighted<Fields, Result extends MetricResult>(
     metric: Metric<Fields, Result>,
     factor: (tag: number) => number,
-  ): Metric<Fields, Result> | undefined {
-    if (!Metric.keepsSamples(metric)) return undefined;
+  ): Metric<Fields, Result> {
     const made = new Metric<Fields, Result>(metric.definition, metric.options);
     const entries = Object.entries(metric.state) as [string, Samples][];
     made.state = Object.fromEntries(
@@ -210,8 +211,13 @@ export class Metric<Fields = GivenFields, Result extends MetricResult = MetricRe
     return made;
   }
 
+  /** A metric of the same name and options that has seen nothing. */
+  static emptied<Fields, Result extends MetricResult>(metric: Metric<Fields, Result>): Metric<Fields, Result> {
+    return new Metric<Fields, Result>(metric.definition, metric.options);
+  }
+
   /** Whether a metric keeps its samples and nothing else, so that it can be weighed anew without another update. */
-  static keepsSamples(metric: Metric<never, MetricResult>): boolean {
+  static keepsSamples<Fields, Result extends MetricResult>(metric: Metric<Fields, Result>): boolean {
     return Object.values(metric.state).every((held) => held instanceof Samples);
   }
 
@@ -240,12 +246,12 @@ export class Metric<Fields = GivenFields, Result extends MetricResult = MetricRe
   }
 }
 
-/** What resampling adds to an update. */
+/** What resampling adds to an update: functions of a sample, opened with the number of samples. */
 export interface Resampling {
   /** What to multiply a sample's weight by. */
-  factor?(sample: number): number;
+  factor?(count: number): (sample: number) => number;
   /** Whose sample it is. */
-  tag?(sample: number): number;
+  tag?(count: number): (sample: number) => number;
 }
 
 /** Makes metrics of one kind: `accuracy({ topK: 5 })`. */

@@ -9,6 +9,7 @@ export { powerOfTwo, productRemainder } from "./bits.js";
 export { cos } from "./cos.js";
 export { exp } from "./exp.js";
 export { expm1 } from "./expm1.js";
+export { hash53, hashWords } from "./hash.js";
 export { lgamma } from "./lgamma.js";
 export { log } from "./log.js";
 export { log1p } from "./log1p.js";
