@@ -1,11 +1,13 @@
-// Writes docs/losses.md from the definitions themselves; with --check, fails when the page is not what they say.
-import { readFileSync, writeFileSync } from "node:fs";
+// Writes docs/losses.md and docs/metric-catalogue.md from the definitions themselves; with --check, fails when a page is
+// not what they say.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build, install, root } from "./prepare.mjs";
 
 install();
 build();
 const { definitionOf, likelihoods, objectiveNames } = await import("../dist/losses/index.js");
+const { metricDefinition, metricFrom, metricNames } = await import("../dist/metrics/index.js");
 const { documentationToJson } = await import("../dist/cli/documentation.js");
 
 const families = [
@@ -84,9 +86,56 @@ const text = `${[
   }),
 ].join("\n\n")}\n`;
 
-const file = join(root, "docs", "losses.md");
-if (!process.argv.includes("--check")) writeFileSync(file, text);
-else if (readFileSync(file, "utf8") !== text) {
-  console.error("docs/losses.md is not what the definitions say. Fix: npm run docs.");
-  process.exit(1);
+const goals = { maximize: "more is better", minimize: "less is better" };
+
+function metricPage(name) {
+  const { documentation, options, fields, forms } = metricDefinition(name);
+  const resolved = metricFrom({ metric: name }).options;
+  // A field of two forms holds what its form says.
+  const byForm = forms(resolved).map((form) => [form, fields(resolved, form)]);
+  const seen = new Map(byForm.flatMap(([form, specs]) => form.map((field) => [field, specs[field]])));
+  const alone = Object.entries(fields(resolved)).filter(([field]) => !seen.has(field));
+  const kinds = { reals: "numbers", indices: "integers", flags: "0 or 1", texts: "strings" };
+  const row = ([field, { axes, holds, meaning }], mark = "") => [
+    `\`${field}${mark}\``,
+    `\`[${axes.join(", ")}]\``,
+    kinds[holds],
+    meaning,
+  ];
+  const optionRows = Object.entries(options).map(([option, { meaning, accepts, fallback }]) => [
+    `\`${option}\``,
+    `\`${JSON.stringify(fallback)}\``,
+    accepts,
+    meaning,
+  ]);
+  return [
+    `## ${name}`,
+    documentation.summary,
+    `- formula: ${documentation.formula}\n- fields: ${byForm.map(([form]) => form.map((field) => `\`${field}\``).join(", ")).join("; or ")}\n${documentation.goal ? `- goal: ${goals[documentation.goal]}\n` : ""}- source: ${documentation.source}`,
+    table(
+      ["field", "shape", "holds", "meaning"],
+      [...[...seen].map((entry) => row(entry)), ...alone.map((entry) => row(entry, "?"))],
+    ),
+    table(["option", "default", "accepts", "meaning"], optionRows),
+  ].join("\n\n");
 }
+
+const metricText = `${[
+  "# Catalogue of metrics",
+  "Made from the definitions by `npm run docs`. `[...]` are the axes of the samples, any number of them. Every metric also takes `weights` (one a sample, at least 0) and `mask` (0 takes a sample out; it is not read). What they have in common, and how they stream, merge and get confidence intervals: [metrics.md](metrics.md).",
+  ...metricNames().map(metricPage),
+].join("\n\n")}\n`;
+
+let isStale = false;
+for (const [name, wanted] of [
+  ["losses.md", text],
+  ["metric-catalogue.md", metricText],
+]) {
+  const file = join(root, "docs", name);
+  if (!process.argv.includes("--check")) writeFileSync(file, wanted);
+  else if (!existsSync(file) || readFileSync(file, "utf8") !== wanted) {
+    console.error(`docs/${name} is not what the definitions say. Fix: npm run docs.`);
+    isStale = true;
+  }
+}
+if (isStale) process.exitCode = 1;

@@ -48,6 +48,7 @@ export {
   WeightedTally,
   weightedSum,
 } from "./losses/weighted-sum.js";
+export * from "./metrics/index.js";
 export {
   type AttentionSpans,
   type CtcAlignable,
@@ -87,7 +88,17 @@ export {
   type TokenAccounting,
   unpackSequences,
 } from "./sequence/index.js";
-export { Denominator, type Engine, type MergeOptions, type Note, Tally, type TallyJson, total } from "./tally/index.js";
+export {
+  Denominator,
+  type Engine,
+  type MergeOptions,
+  type Note,
+  Spread,
+  type SpreadJson,
+  Tally,
+  type TallyJson,
+  total,
+} from "./tally/index.js";
 export {
   type Dtype,
   logSoftmax,

@@ -1,6 +1,19 @@
 /** Every metric of this version, by name: what `metricFrom` knows and the main entry exports. */
 
-export { type AccuracyFields, type AccuracyOptions, accuracy } from "./classification/accuracy.js";
+export { type AccuracyOptions, accuracy } from "./classification/accuracy.js";
+export { type BalancedAccuracyOptions, balancedAccuracy } from "./classification/balanced-accuracy.js";
+export type { ClassFields } from "./classification/class-fields.js";
+export type { ClassScore, ClassScoreOptions } from "./classification/class-score.js";
+export { type CohenKappaOptions, cohenKappa } from "./classification/cohen-kappa.js";
+export type { ConfusionOptions } from "./classification/confusion.js";
+export { type ConfusionMatrixOptions, confusionMatrix } from "./classification/confusion-matrix.js";
+export { type FBetaOptions, fBeta } from "./classification/f-beta.js";
+export { type HammingLossOptions, hammingLoss } from "./classification/hamming-loss.js";
+export { jaccard } from "./classification/jaccard.js";
+export { matthewsCorrelation } from "./classification/matthews-correlation.js";
+export { precision } from "./classification/precision.js";
+export { recall } from "./classification/recall.js";
+export { type ZeroOneLossOptions, zeroOneLoss } from "./classification/zero-one-loss.js";
 export { type BitsPerByteFields, type BitsPerByteOptions, bitsPerByte } from "./language/bits-per-byte.js";
 export { characterErrorRate } from "./language/character-error-rate.js";
 export { type ExactMatchFields, type ExactMatchOptions, exactMatch } from "./language/exact-match.js";

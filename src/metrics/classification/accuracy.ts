@@ -1,9 +1,8 @@
 import { choiceOption, nullableOption, numberOption } from "../../contract/index.js";
-import type { Tensor, Unlabeled } from "../../tensor/index.js";
-import type { BoundFields, CommonFields } from "../fields.js";
 import { defineMetric, onlySums } from "../metric.js";
+import type { ClassFields } from "./class-fields.js";
+import { isRight, subsetIsRight } from "./is-right.js";
 import { ignoreIndexOption, labelFields, labelFlagFields, scoreFields } from "./labels.js";
-import { rankOf } from "./top-k.js";
 
 /** Options of {@link accuracy}. */
 export interface AccuracyOptions {
@@ -15,14 +14,6 @@ export interface AccuracyOptions {
   readonly ignoreIndex: number;
 }
 
-/** Fields of {@link accuracy}: predicted classes or scores, `[...]` or `[..., K]`, beside labels. */
-export type AccuracyFields = CommonFields & {
-  readonly labels: Tensor<"classIndices" | "targets" | "mask" | Unlabeled>;
-} & (
-    | { readonly predictions: Tensor<"classIndices" | "predictions" | "mask" | Unlabeled> }
-    | { readonly scores: Tensor<"scores" | "logits" | "probabilities" | "logProbabilities" | Unlabeled> }
-  );
-
 /**
  * The share of samples whose prediction is right, by weight: Σ w [ŷ = y] / Σ w. With scores `[..., K]` the prediction
  * is the highest one; with `topK` a label among the k highest is right. Of two equal scores the higher index ranks
@@ -30,12 +21,7 @@ export type AccuracyFields = CommonFields & {
  *
  * scikit-learn `accuracy_score`, `top_k_accuracy_score`.
  */
-export const accuracy = /*#__PURE__*/ defineMetric<
-  AccuracyFields,
-  AccuracyOptions,
-  ReturnType<typeof onlySums>,
-  number
->({
+export const accuracy = /*#__PURE__*/ defineMetric<ClassFields, AccuracyOptions, ReturnType<typeof onlySums>, number>({
   name: "accuracy",
   documentation: {
     summary: "The share of samples whose prediction is right.",
@@ -77,27 +63,3 @@ export const accuracy = /*#__PURE__*/ defineMetric<
   },
   compute: ({ sums }) => sums.value("correct") / sums.value("weight"),
 });
-
-/** Whether a sample's label is its prediction, or among its k highest scores. */
-function isRight(fields: BoundFields, topK: number): (sample: number) => boolean {
-  if (fields.has("scores")) {
-    const classes = fields.size("K");
-    const label = fields.indices("labels", classes);
-    const rank = rankOf(fields.reals("scores"), classes);
-    return (sample) => rank(sample, label(sample)) < topK;
-  }
-  const [label, prediction] = [fields.indices("labels"), fields.indices("predictions")];
-  return (sample) => label(sample) === prediction(sample);
-}
-
-/** Whether every flag of a row is right. */
-function subsetIsRight(fields: BoundFields): (sample: number) => boolean {
-  const length = fields.size("K");
-  const [label, prediction] = [fields.flags("labels"), fields.flags("predictions")];
-  return (sample) => {
-    let right = true;
-    // Every flag is read, so that a bad one is found whatever stands before it.
-    for (let i = sample * length; i < (sample + 1) * length; i++) if (label(i) !== prediction(i)) right = false;
-    return right;
-  };
-}

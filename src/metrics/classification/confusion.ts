@@ -1,0 +1,106 @@
+import { nullableOption, numberOption, type OptionSpec } from "../../contract/index.js";
+import { LosswrightError } from "../../errors/index.js";
+import { alignedIntegers, ExactSum } from "../../tally/index.js";
+import type { Sums } from "../accumulators.js";
+import type { BoundFields, MetricField } from "../fields.js";
+import { ignoreIndexOption, labelFields, scoreFields } from "./labels.js";
+import { labelClass, predictedClass } from "./predicted-class.js";
+
+/** How many classes there are. */
+export const classesOption: OptionSpec<number | null> = /*#__PURE__*/ nullableOption(
+  numberOption("the number of classes; without it, up to the highest that occurs", 2, { integer: true, atLeast: 1 }),
+);
+
+/** Options of metrics that count labels against predictions. */
+export interface ConfusionOptions {
+  /** The number of classes; indices at or above it are an error. Null: up to the highest that occurs. */
+  readonly classes: number | null;
+  /** A label that takes its sample out. Default −100. */
+  readonly ignoreIndex: number;
+}
+
+export const confusionOptions = { classes: classesOption, ignoreIndex: ignoreIndexOption };
+
+export const confusionFields = (): Readonly<Record<string, MetricField>> => ({ ...labelFields, ...scoreFields });
+
+export const confusionForms = (): readonly (readonly string[])[] => [
+  ["predictions", "labels"],
+  ["scores", "labels"],
+];
+
+/** Cells are kept by one number each: label · stride + prediction. */
+const stride = 67108864;
+/** Up to so many classes, cells are found in a list. */
+const listed = 512;
+
+/** Opens an update: each sample adds its weight to the cell of its label and its prediction. */
+export function openConfusion(
+  where: string,
+  fields: BoundFields,
+  sums: Sums,
+  classes: number | null,
+): (sample: number, weight: number) => void {
+  const [label, prediction] = [labelClass(fields, classes), predictedClass(fields, classes)];
+  const cells: (ExactSum | undefined)[] = [];
+  return (sample, weight) => {
+    const [row, column] = [label(sample), prediction(sample)];
+    if (row < listed && column < listed) {
+      const at = row * listed + column;
+      cells[at] ??= sums.of(row * stride + column);
+      cells[at].add(weight);
+      return;
+    }
+    if (row >= stride || column >= stride) {
+      throw new LosswrightError({
+        code: "value",
+        where,
+        field: row >= stride ? "labels" : "predictions",
+        found: `class ${Math.max(row, column)}`,
+        expected: `a class below ${stride}`,
+      });
+    }
+    sums.of(row * stride + column).add(weight);
+  };
+}
+
+/** Counts of labels against predictions, exact. */
+export interface Confusion {
+  readonly classes: number;
+  /** Weight of the samples of a label that got a prediction; undefined where there is none. */
+  readonly cells: readonly { readonly label: number; readonly prediction: number; readonly sum: ExactSum }[];
+  /** Weight by label, and by prediction. */
+  readonly actual: readonly ExactSum[];
+  readonly predicted: readonly ExactSum[];
+  /** Weight of each class's samples that are right. */
+  readonly right: readonly ExactSum[];
+}
+
+/** Reads what {@link openConfusion} counted. */
+export function readConfusion(sums: Sums, classes: number | null): Confusion {
+  const cells = sums.keys().map((key) => {
+    const label = Math.floor((key as number) / stride);
+    return { label, prediction: (key as number) - label * stride, sum: sums.of(key) };
+  });
+  const highest = cells.reduce((most, { label, prediction }) => Math.max(most, label, prediction), -1);
+  const count = classes ?? highest + 1;
+  const empty = () => Array.from({ length: count }, () => new ExactSum());
+  const [actual, predicted, right] = [empty(), empty(), empty()];
+  for (const { label, prediction, sum } of cells) {
+    actual[label]!.merge(sum);
+    predicted[prediction]!.merge(sum);
+    if (label === prediction) right[label]!.merge(sum);
+  }
+  return { classes: count, cells, actual, predicted, right };
+}
+
+/** Exact sums as integers of one unit; counts are themselves. */
+export function integersOf(sums: readonly ExactSum[]): readonly bigint[] {
+  return alignedIntegers(sums)!.integers;
+}
+
+/** The exact sum of several. */
+export function sumOf(sums: readonly ExactSum[]): ExactSum {
+  const total = new ExactSum();
+  for (const sum of sums) total.merge(sum);
+  return total;
+}

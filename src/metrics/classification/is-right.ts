@@ -1,0 +1,26 @@
+import type { BoundFields } from "../fields.js";
+import { rankOf } from "./top-k.js";
+
+/** Whether a sample's label is its prediction, or among its k highest scores. */
+export function isRight(fields: BoundFields, topK: number): (sample: number) => boolean {
+  if (fields.has("scores")) {
+    const classes = fields.size("K");
+    const label = fields.indices("labels", classes);
+    const rank = rankOf(fields.reals("scores"), classes);
+    return (sample) => rank(sample, label(sample)) < topK;
+  }
+  const [label, prediction] = [fields.indices("labels"), fields.indices("predictions")];
+  return (sample) => label(sample) === prediction(sample);
+}
+
+/** Whether every flag of a row is right. */
+export function subsetIsRight(fields: BoundFields): (sample: number) => boolean {
+  const length = fields.size("K");
+  const [label, prediction] = [fields.flags("labels"), fields.flags("predictions")];
+  return (sample) => {
+    let right = true;
+    // Every flag is read, so that a bad one is found whatever stands before it.
+    for (let i = sample * length; i < (sample + 1) * length; i++) if (label(i) !== prediction(i)) right = false;
+    return right;
+  };
+}
