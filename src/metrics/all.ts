@@ -20,3 +20,10 @@ export { type ExactMatchFields, type ExactMatchOptions, exactMatch } from "./lan
 export { type PerplexityFields, type PerplexityOptions, perplexity } from "./language/perplexity.js";
 export { type TokenAccuracyFields, type TokenAccuracyOptions, tokenAccuracy } from "./language/token-accuracy.js";
 export { wordErrorRate } from "./language/word-error-rate.js";
+export { type AurocOptions, auroc } from "./scored/auroc.js";
+export type { ClassAverage } from "./scored/average-classes.js";
+export { type AveragePrecisionOptions, averagePrecision } from "./scored/average-precision.js";
+export type { Bounded } from "./scored/buckets.js";
+export type { ClassScoresOptions, ScoreFields } from "./scored/class-scores.js";
+export { type PrecisionRecallCurve, precisionRecallCurve } from "./scored/precision-recall-curve.js";
+export { type RocCurve, type RocCurveOptions, rocCurve } from "./scored/roc-curve.js";

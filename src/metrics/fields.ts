@@ -78,6 +78,11 @@ export class BoundFields {
     return this.given[field] !== undefined;
   }
 
+  /** Whether some field has a named axis. */
+  hasAxis(axis: string): boolean {
+    return this.sizes.has(axis);
+  }
+
   /** The length of a named axis. */
   size(axis: string): number {
     return this.sizes.get(axis)!;

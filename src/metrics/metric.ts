@@ -40,8 +40,8 @@ export interface MetricDefinition<Options extends object, State extends MetricSt
     readonly goal?: "maximize" | "minimize";
   };
   readonly options: OptionSpecs<Options>;
-  /** The fields it may be given; options may change their axes, and the names given what a field of two forms holds. */
-  fields(options: Options, given?: readonly string[]): Readonly<Record<string, MetricField>>;
+  /** The fields it may be given; options may change their axes, and so may which others are given and their shapes. */
+  fields(options: Options, given?: GivenFields): Readonly<Record<string, MetricField>>;
   /** Sets of fields, of which one is given. */
   forms(options: Options): readonly (readonly string[])[];
   /** Empty accumulators. */
@@ -161,7 +161,7 @@ export class Metric<Fields = GivenFields, Result extends MetricResult = MetricRe
     const { definition, options } = this;
     const { name } = definition;
     const given = fields as GivenFields;
-    const specs = definition.fields(options, typeof given === "object" && given !== null ? Object.keys(given) : []);
+    const specs = definition.fields(options, typeof given === "object" && given !== null ? given : {});
     const bound = bindFields(name, specs, definition.forms(options), given);
     const weightOf = bound.weights();
     const ignored = definition.ignored && bound.has(definition.ignored) ? bound.raw(definition.ignored) : undefined;

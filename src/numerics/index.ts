@@ -17,4 +17,5 @@ export { log1pExp } from "./log1p-exp.js";
 export { pow } from "./pow.js";
 export { sigmoid } from "./sigmoid.js";
 export { sin } from "./sin.js";
+export { sortedOrder } from "./sorted-order.js";
 export { tanh } from "./tanh.js";

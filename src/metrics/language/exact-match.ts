@@ -41,8 +41,8 @@ export const exactMatch = /*#__PURE__*/ defineMetric<
     goal: "maximize",
   },
   options: { ignoreIndex: ignoreIndexOption },
-  fields: (_, given = []) => {
-    if (given.includes("references")) return textFields;
+  fields: (_, given = {}) => {
+    if (given.references !== undefined) return textFields;
     const { predictions, labels } = labelFields;
     const axes = ["...", "T"];
     return { ...textFields, predictions: { ...predictions, axes }, labels: { ...labels, axes } };

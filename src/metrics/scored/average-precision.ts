@@ -1,0 +1,112 @@
+import { choiceOption, flagOption, nullableOption, numberOption } from "../../contract/index.js";
+import { ExactSum } from "../../tally/index.js";
+import type { Tensor, Unlabeled } from "../../tensor/index.js";
+import { Samples, Sums } from "../accumulators.js";
+import { defineMetric } from "../metric.js";
+import { averageClasses, type ClassAverage } from "./average-classes.js";
+import { type Bounded, openBuckets, walkBuckets } from "./buckets.js";
+import {
+  type ClassScoresOptions,
+  classScoresOptions,
+  columns,
+  openScores,
+  readScores,
+  type Scored,
+  type ScoreFields,
+  scoreFields,
+} from "./class-scores.js";
+import { walkThresholds } from "./thresholds.js";
+
+/** Options of {@link averagePrecision}. */
+export interface AveragePrecisionOptions extends ClassScoresOptions {
+  /** How classes become one number. Default `"macro"`. */
+  readonly average: ClassAverage;
+  /**
+   * Leading bits of a score that are kept: memory is bounded, and the result is `{ value, lower, upper }`, the exact
+   * value being between the bounds. Null keeps every score.
+   */
+  readonly resolutionBits: number | null;
+}
+
+interface AveragePrecisionState {
+  readonly held: Samples | Sums;
+  readonly [name: string]: Samples | Sums;
+}
+
+/**
+ * The mean precision over the positives, each at the threshold that finds it: Σ_n (R_n − R_{n−1}) P_n over the distinct
+ * scores from the highest down. Steps, not trapezoids, which promise too much. 0 where there are no positives.
+ *
+ * With `resolutionBits` each bucket of scores is a step; the bounds are those of its positives all found before its
+ * negatives, and after.
+ *
+ * scikit-learn `average_precision_score`.
+ */
+export const averagePrecision = /*#__PURE__*/ defineMetric<
+  ScoreFields,
+  AveragePrecisionOptions,
+  AveragePrecisionState,
+  number | Tensor<Unlabeled, "float64"> | (Bounded & { readonly [name: string]: number })
+>({
+  name: "averagePrecision",
+  documentation: {
+    summary: "The mean precision over the positives, each at the threshold that finds it.",
+    formula: "Σ_n (R_n − R_{n−1}) P_n",
+    source: "scikit-learn average_precision_score",
+    goal: "maximize",
+  },
+  options: {
+    ...classScoresOptions,
+    multilabel: flagOption("labels are [..., K] flags that are each there or not", false),
+    average: choiceOption("how classes become one number", "macro", ["macro", "micro", "weighted", "samples", "none"]),
+    resolutionBits: nullableOption(
+      numberOption("leading bits of a score that are kept, to bound memory", 10, {
+        integer: true,
+        atLeast: 1,
+        atMost: 20,
+      }),
+    ),
+  },
+  fields: ({ multilabel }, given) => scoreFields(multilabel, given),
+  forms: () => [["scores", "labels"]],
+  ignored: "labels",
+  state: ({ resolutionBits }) => ({ held: resolutionBits === null ? new Samples(columns) : new Sums() }),
+  open: (fields, { held }, options) =>
+    held instanceof Sums
+      ? openBuckets("averagePrecision", fields, held, options.resolutionBits!)
+      : openScores("averagePrecision", fields, held, options),
+  compute: ({ held }, { average }) => {
+    if (held instanceof Sums) return boundedPrecision(held);
+    if (held.length === 0) return Number.NaN;
+    return averageClasses(readScores("averagePrecision", held), average, precisionOf);
+  },
+});
+
+function precisionOf(scored: Scored): number {
+  const sum = new ExactSum();
+  let positives = 0;
+  walkThresholds(scored, (_, above, below) => {
+    if (above > positives) sum.add((above - positives) * (above / (above + below)));
+    positives = above;
+  });
+  return positives === 0 ? 0 : sum.value / positives;
+}
+
+function boundedPrecision(sums: Sums): Bounded & { readonly [name: string]: number } {
+  const [value, lower, upper] = [new ExactSum(), new ExactSum(), new ExactSum()];
+  const [positives, negatives] = [new ExactSum(), new ExactSum()];
+  walkBuckets(sums, (above, below) => {
+    const [foundBefore, falseBefore] = [positives.value, negatives.value];
+    positives.add(above);
+    negatives.add(below);
+    if (above === 0) return;
+    const [found, wrong] = [positives.value, negatives.value];
+    value.add(above * (found / (found + wrong)));
+    // All negatives of the bucket first, and nothing of its positives found yet; or all its positives first.
+    lower.add(foundBefore === 0 ? 0 : above * (foundBefore / (foundBefore + wrong)));
+    upper.add(above * (found / (found + falseBefore)));
+  });
+  const all = positives.value;
+  if (all === 0) return { value: 0, lower: 0, upper: 0 };
+  return { value: value.value / all, lower: lower.value / all, upper: upper.value / all };
+}
