@@ -17,6 +17,7 @@ export interface RowCall {
   /** What the kernel calls the width of a row: classes. */
   readonly width: number;
   readonly inputs: readonly (RowOperand | undefined)[];
+  /** Each an input's own array, or one that shares no memory with them. */
   readonly outputs: readonly (RowOperand | undefined)[];
   /** A class a row; −1 where a row has none. */
   readonly labels?: Int32Array | undefined;
@@ -41,8 +42,8 @@ export interface RowCall {
 export interface RowSink {
   /** A row that the kernel left to the reference; its inputs are still what they were. */
   odd(row: number): void;
-  /** The exact sum of weight · loss over all other rows, as 72 lanes; called once or more, to be added up. */
-  add(lanes: Float64Array): void;
+  /** The exact sum of weight · loss over all other rows: 72 of these numbers, from one on. Called once. */
+  add(lanes: Float64Array, from: number): void;
 }
 
 /** Layout of the record; `assembly/operands.ts` has the same. */
@@ -81,51 +82,15 @@ const MOST_ROWS = 1 << 25;
  * go through it in waves that stay in the cache.
  */
 export function runRows(session: Session, call: RowCall, sink: RowSink): void {
-  const { rows } = call;
-  if (rows === 0) return;
+  if (call.rows === 0) return;
   const loaded = session.load(call.module);
-  const threads = call.nanoseconds * rows >= WORTH_THREADS ? session.threads : 1;
-  const plan = planOf(session, call, threads);
-  const { rowsPerChunk, rowsPerWave, slots } = plan;
-  const scratch = openScratch(session, call.scratch, threads);
-  for (const slot of slots) writeRecord(session, call, slot);
-  /** Ends a wave whose kernel has run. */
-  const end = (slot: Slot, first: number, job: PoolJob) => {
-    const odd = hasOdd(session, job) ? oddRows(session, job, slot.odd) : noRows;
-    for (const row of odd) sink.odd(first + row);
-    for (const move of slot.moves) if (move.isOutput) copyOut(session, move, first, job.rows, odd);
-  };
-  const stage = (slot: Slot, first: number) => {
-    const count = Math.min(rowsPerWave, rows - first);
-    for (const move of slot.moves) if (!move.isOutput) copyIn(session, move, first, count);
-    const { uint32 } = session.views;
-    const words = slot.record / 4;
-    uint32[words + Word.first] = first;
-    for (const { word, at, rowBytes } of plan.residents) uint32[words + word] = at + first * rowBytes;
-  };
-  let last: (() => void) | undefined;
-  stage(slots[0]!, 0);
-  for (let first = 0, wave = 0; first < rows; first += rowsPerWave, wave++) {
-    const slot = slots[wave % slots.length]!;
-    const count = Math.min(rowsPerWave, rows - first);
-    const { record, oddCounts } = slot;
-    const job = { record, rows: count, rowsPerChunk, scratch: scratch.at, stride: scratch.stride, odd: oddCounts };
-    const complete = beginJob(session, loaded, call.kernel, threads, job);
-    const stageNext = () => first + rowsPerWave < rows && stage(slots[(wave + 1) % slots.length]!, first + rowsPerWave);
-    if (slots.length > 1) {
-      // While others compute this wave, the one before goes out and the one after comes in.
-      last?.();
-      stageNext();
-      complete();
-      last = () => end(slot, first, job);
-    } else {
-      complete();
-      end(slot, first, job);
-      stageNext();
-    }
-  }
-  last?.();
-  sink.add(drain(session, loaded, scratch, threads));
+  const threads = call.nanoseconds * call.rows >= WORTH_THREADS ? session.threads : 1;
+  const run = new RowRun(session, loaded, call, sink, threads);
+  if (run.overlapsWaves) run.computeOverlapping();
+  else run.compute();
+  const lanes = session.buffer("lanes", 8 * LANES);
+  loaded.drain(run.scratch.at, run.scratch.stride, threads, lanes);
+  sink.add(session.views.float64, lanes / 8);
 }
 
 const noRows: readonly number[] = [];
@@ -137,22 +102,27 @@ interface SlotNames {
   readonly odd: string;
   readonly oddCounts: string;
 }
-const slotNames: readonly SlotNames[] = ["first", "second"].map((slot) => ({
+const slotNames = (slot: string): SlotNames => ({
   staged: Array.from({ length: 16 }, (_, i) => `${slot} staged ${i}`),
   record: `${slot} record`,
   odd: `${slot} odd`,
   oddCounts: `${slot} odd counts`,
-}));
+});
+const firstSlot = slotNames("first");
+const secondSlot = slotNames("second");
 const tableNames = Array.from({ length: 4 }, (_, i) => `table ${i}`);
 
-/** An array that goes through the kernels' memory: where its rows lie there. */
-interface Move {
+/** As {@link RowOperand}, of any numbers a kernel takes. */
+interface Operand {
   readonly data: Float32Array | Float64Array | Int32Array;
   readonly width: number;
-  readonly start: number;
+  readonly start?: number;
+}
+
+/** An array that goes through the kernels' memory. */
+interface Move extends Required<Operand> {
   readonly word: number;
   readonly isOutput: boolean;
-  at: number;
 }
 
 /** An array that lies in the kernels' memory: where its first row lies, and how far rows are apart. */
@@ -168,63 +138,161 @@ interface Slot {
   /** Address of a byte a row of the wave, and of an int32 a chunk. */
   readonly odd: number;
   readonly oddCounts: number;
-  readonly moves: readonly Move[];
+  /** Where the moved arrays lie, in their order. */
+  readonly staged: readonly number[];
 }
 
-/** How the operands of a call reach the kernel, and in which pieces. */
-interface Plan {
-  readonly rowsPerWave: number;
-  readonly rowsPerChunk: number;
-  /** One, or two where waves go in and out while others are computed. */
-  readonly slots: readonly Slot[];
+/** One call of a row kernel: how its operands reach the kernel, and in which pieces. */
+class RowRun {
+  readonly scratch: Scratch;
+  private readonly moves: Move[] = [];
   /** Operands that are not staged; their addresses move on from wave to wave. */
-  readonly residents: readonly Resident[];
-}
+  private readonly residents: Resident[] = [];
+  private readonly rowsPerChunk: number;
+  private readonly rowsPerWave: number;
 
-function planOf(session: Session, call: RowCall, threads: number): Plan {
-  const moves: Move[] = [];
-  const residents: Resident[] = [];
-  const isStaged = !call.worksInPlace && overlaps(call);
-  const place = (operand: RowOperand | undefined, word: number, isOutput: boolean) => {
+  constructor(
+    private readonly session: Session,
+    private readonly loaded: Loaded,
+    private readonly call: RowCall,
+    private readonly sink: RowSink,
+    private readonly threads: number,
+  ) {
+    this.placeOperands();
+    const { moves } = this;
+    let rowBytes = 0;
+    for (const move of moves) rowBytes += bytesOfRow(move);
+    const longChunk = Math.max(Math.floor(CHUNK_NANOSECONDS / call.nanoseconds), 1);
+    const stagedChunk = Math.max(Math.floor(CHUNK_BYTES / Math.max(rowBytes, 1)), 1);
+    this.rowsPerChunk = evenly(Math.min(longChunk, stagedChunk, MOST_ROWS));
+    const chunks = this.rowsPerChunk * CHUNKS_OF_WAVE * threads;
+    const wave = moves.length ? Math.max(chunks, Math.floor(WAVE_BYTES / Math.max(rowBytes, 1))) : MOST_ROWS;
+    this.rowsPerWave = Math.min(wave, MOST_ROWS, call.rows);
+    this.scratch = openScratch(session, call.scratch, threads);
+  }
+
+  /** Whether waves go in and out while others are computed. */
+  get overlapsWaves(): boolean {
+    return this.threads > 1 && this.call.rows > this.rowsPerWave && this.moves.length > 0;
+  }
+
+  /** One wave after the other. */
+  compute(): void {
+    const slot = this.openSlot(firstSlot);
+    for (let first = 0; first < this.call.rows; first += this.rowsPerWave) {
+      this.stage(slot, first);
+      const job = this.jobOf(slot, first);
+      runJob(this.session, this.loaded, this.call.kernel, this.threads, job);
+      this.end(slot, first, job);
+    }
+  }
+
+  /** While others compute a wave, the one before goes out and the one after comes in. */
+  computeOverlapping(): void {
+    const { session, loaded, call, threads, rowsPerWave } = this;
+    const slots = [this.openSlot(firstSlot), this.openSlot(secondSlot)] as const;
+    let last: (() => void) | undefined;
+    this.stage(slots[0], 0);
+    for (let first = 0, wave = 0; first < call.rows; first += rowsPerWave, wave++) {
+      const slot = slots[wave % 2]!;
+      const job = this.jobOf(slot, first);
+      const complete = beginJob(session, loaded, call.kernel, threads, job);
+      last?.();
+      if (first + rowsPerWave < call.rows) this.stage(slots[(wave + 1) % 2]!, first + rowsPerWave);
+      complete();
+      last = () => this.end(slot, first, job);
+    }
+    last?.();
+  }
+
+  private placeOperands(): void {
+    const { call } = this;
+    const { inputs, outputs } = call;
+    const isStaged = !call.worksInPlace && isInPlace(call);
+    for (let i = 0; i < inputs.length; i++) this.place(inputs[i], Word.inputs + i, false, isStaged);
+    for (let i = 0; i < outputs.length; i++) this.place(outputs[i], Word.outputs + i, true, isStaged);
+    this.place(call.labels && { data: call.labels, width: 1 }, Word.labels, false);
+    this.place(call.weights && { data: call.weights, width: 1 }, Word.weights, false);
+    this.place(call.factors && { data: call.factors, width: 1 }, Word.factors, false);
+    this.place(call.losses && { data: call.losses, width: 1 }, Word.losses, true);
+  }
+
+  private place(operand: Operand | undefined, word: number, isOutput: boolean, isStaged = false): void {
     if (!operand) return;
     const { data, width, start = 0 } = operand;
-    const address = isStaged ? undefined : session.addressOf(data);
-    if (address !== undefined) residents.push({ word, at: address + 4 * start, rowBytes: 4 * width });
-    else moves.push({ data, width, start, word, isOutput, at: 0 });
-  };
-  for (const [i, operand] of call.inputs.entries()) place(operand, Word.inputs + i, false);
-  for (const [i, operand] of call.outputs.entries()) place(operand, Word.outputs + i, true);
-  const each = (data: Move["data"] | undefined, word: number, isOutput: boolean) => {
-    if (!data) return;
-    const address = session.addressOf(data);
-    if (address !== undefined) residents.push({ word, at: address, rowBytes: data.BYTES_PER_ELEMENT });
-    else moves.push({ data, width: 1, start: 0, word, isOutput, at: 0 });
-  };
-  each(call.labels, Word.labels, false);
-  each(call.weights, Word.weights, false);
-  each(call.factors, Word.factors, false);
-  each(call.losses, Word.losses, true);
-  const bytesOf = ({ width, data }: Move) => width * data.BYTES_PER_ELEMENT;
-  const rowBytes = moves.reduce((sum, move) => sum + bytesOf(move), 0);
-  const longChunk = Math.max(Math.floor(CHUNK_NANOSECONDS / call.nanoseconds), 1);
-  const stagedChunk = Math.max(Math.floor(CHUNK_BYTES / Math.max(rowBytes, 1)), 1);
-  const rowsPerChunk = evenly(Math.min(longChunk, stagedChunk, MOST_ROWS));
-  const wave = Math.max(rowsPerChunk * CHUNKS_OF_WAVE * threads, Math.floor(WAVE_BYTES / Math.max(rowBytes, 1)));
-  const rowsPerWave = Math.min(moves.length ? wave : MOST_ROWS, MOST_ROWS, call.rows);
-  const slotAt = (names: SlotNames): Slot => {
-    const own = moves.map((move, i) => ({
-      ...move,
-      at: session.buffer(names.staged[i]!, rowsPerWave * bytesOf(move)),
-    }));
-    return {
-      record: session.buffer(names.record, RECORD_BYTES),
-      odd: session.buffer(names.odd, rowsPerWave),
-      oddCounts: session.buffer(names.oddCounts, 4 * Math.ceil(rowsPerWave / rowsPerChunk)),
-      moves: own,
-    };
-  };
-  const slots = threads > 1 && call.rows > rowsPerWave && moves.length ? slotNames : slotNames.slice(0, 1);
-  return { rowsPerWave, rowsPerChunk, slots: slots.map(slotAt), residents };
+    const address = isStaged ? undefined : this.session.addressOf(data);
+    if (address === undefined) this.moves.push({ data, width, start, word, isOutput });
+    else {
+      const size = data.BYTES_PER_ELEMENT;
+      this.residents.push({ word, at: address + size * start, rowBytes: size * width });
+    }
+  }
+
+  /** Memory for a wave, and all of its record that is the same in every wave. */
+  private openSlot(names: SlotNames): Slot {
+    const { session, call, moves, rowsPerWave, rowsPerChunk } = this;
+    const { tables = [], parameters } = call;
+    const record = session.buffer(names.record, RECORD_BYTES);
+    const odd = session.buffer(names.odd, rowsPerWave);
+    const oddCounts = session.buffer(names.oddCounts, 4 * Math.ceil(rowsPerWave / rowsPerChunk));
+    const staged = moves.map((move, i) => session.buffer(names.staged[i]!, rowsPerWave * bytesOfRow(move)));
+    const tablesAt = tables.map((table, i) => (table ? session.buffer(tableNames[i]!, table.byteLength) : 0));
+    // Taken when all buffers are there: views do not see memory that grew after them.
+    const { views } = session;
+    const { uint32, float64 } = views;
+    const words = record / 4;
+    for (let word = 0; word < PARAMETERS / 4; word++) uint32[words + word] = 0;
+    uint32[words + Word.width] = call.width;
+    uint32[words + Word.odd] = odd;
+    uint32[words + Word.flags] = call.flags ?? 0;
+    for (let i = 0; i < moves.length; i++) uint32[words + moves[i]!.word] = staged[i]!;
+    for (let i = 0; i < tables.length; i++) {
+      const table = tables[i];
+      if (!table) continue;
+      uint32[words + Word.tables + i] = tablesAt[i]!;
+      put(viewLike(views, table), tablesAt[i]! / 4, table);
+    }
+    put(float64, (record + PARAMETERS) / 8, parameters);
+    return { record, odd, oddCounts, staged };
+  }
+
+  private jobOf({ record, oddCounts }: Slot, first: number): PoolJob {
+    const { rowsPerChunk, scratch } = this;
+    const rows = Math.min(this.rowsPerWave, this.call.rows - first);
+    return { record, rows, rowsPerChunk, scratch: scratch.at, stride: scratch.stride, odd: oddCounts };
+  }
+
+  /** Brings a wave in and lets its record point to it. */
+  private stage({ record, staged }: Slot, first: number): void {
+    const { session, moves, residents } = this;
+    const count = Math.min(this.rowsPerWave, this.call.rows - first);
+    for (let i = 0; i < moves.length; i++) {
+      if (!moves[i]!.isOutput) copyIn(session, moves[i]!, staged[i]!, first, count);
+    }
+    const { uint32 } = session.views;
+    const words = record / 4;
+    uint32[words + Word.first] = first;
+    for (const { word, at, rowBytes } of residents) uint32[words + word] = at + first * rowBytes;
+  }
+
+  /** Ends a wave whose kernel has run: rows left over go to the reference, staged outputs out. */
+  private end(slot: Slot, first: number, job: PoolJob): void {
+    const { session, moves, sink } = this;
+    const odd = hasOdd(session, job) ? oddRows(session, job, slot.odd) : noRows;
+    for (const row of odd) sink.odd(first + row);
+    for (let i = 0; i < moves.length; i++) {
+      if (moves[i]!.isOutput) copyOut(session, moves[i]!, slot.staged[i]!, first, job.rows, odd);
+    }
+  }
+}
+
+function bytesOfRow({ width, data }: Move): number {
+  return width * data.BYTES_PER_ELEMENT;
+}
+
+/** As `set`, whose call takes longer than to copy a few numbers. */
+function put(to: Move["data"], at: number, numbers: ArrayLike<number>): void {
+  for (let i = 0; i < numbers.length; i++) to[at + i] = numbers[i]!;
 }
 
 /** A multiple of 64 where there are that many: chunks of single numbers then begin at lines of the cache. */
@@ -232,56 +300,39 @@ function evenly(rows: number): number {
   return rows < 64 ? rows : rows - (rows % 64);
 }
 
-/** Whether an output lies over an input. */
-function overlaps({ inputs, outputs }: RowCall): boolean {
-  return outputs.some((out) => out && inputs.some((given) => given && sharesBytes(out.data, given.data)));
-}
-
-function sharesBytes(a: Float32Array, b: Float32Array): boolean {
-  const apart = a.byteOffset >= b.byteOffset + b.byteLength || b.byteOffset >= a.byteOffset + a.byteLength;
-  return a.buffer === b.buffer && !apart;
-}
-
-function writeRecord(session: Session, call: RowCall, { record, odd, moves }: Slot): void {
-  const tables = (call.tables ?? []).map((table, i) => {
-    if (!table) return 0;
-    const at = session.buffer(tableNames[i]!, table.byteLength);
-    viewLike(session.views, table).set(table, at / 4);
-    return at;
-  });
-  const { uint32, float64 } = session.views;
-  const words = record / 4;
-  uint32.fill(0, words, words + PARAMETERS / 4);
-  uint32[words + Word.width] = call.width;
-  uint32[words + Word.odd] = odd;
-  uint32[words + Word.flags] = call.flags ?? 0;
-  for (const { word, at } of moves) uint32[words + word] = at;
-  for (const [i, address] of tables.entries()) uint32[words + Word.tables + i] = address;
-  float64.set(call.parameters, (record + PARAMETERS) / 8);
+/** Whether an output takes the place of an input. */
+function isInPlace({ inputs, outputs }: RowCall): boolean {
+  return outputs.some((out) => out && inputs.some((given) => given?.data === out.data));
 }
 
 /** Begins one job; the function returned ends it. @throws `engine` where the kernel fails */
 function beginJob(session: Session, loaded: Loaded, kernel: string, threads: number, job: PoolJob): () => void {
-  const chunks = Math.ceil(job.rows / job.rowsPerChunk);
-  if (threads > 1 && chunks > 1) return session.beginOnPool(loaded, kernel, job);
-  return () => {
-    const { run } = kernelOf(loaded, kernel);
-    const { int32 } = session.views;
-    try {
-      for (let chunk = 0; chunk < chunks; chunk++) {
-        const from = chunk * job.rowsPerChunk;
-        int32[job.odd / 4 + chunk] = run(job.record, from, Math.min(from + job.rowsPerChunk, job.rows), job.scratch);
-      }
-    } catch (error) {
-      throw failure(String(error));
-    }
-  };
+  if (isShared(threads, job)) return session.beginOnPool(loaded, kernel, job);
+  return () => runHere(session, loaded, kernel, job);
 }
 
 /** Runs one job; returns whether rows were left to the reference. @throws `engine` where the kernel fails */
 export function runJob(session: Session, loaded: Loaded, kernel: string, threads: number, job: PoolJob): boolean {
-  beginJob(session, loaded, kernel, threads, job)();
+  if (isShared(threads, job)) session.beginOnPool(loaded, kernel, job)();
+  else runHere(session, loaded, kernel, job);
   return hasOdd(session, job);
+}
+
+function isShared(threads: number, { rows, rowsPerChunk }: PoolJob): boolean {
+  return threads > 1 && rows > rowsPerChunk;
+}
+
+function runHere(session: Session, loaded: Loaded, kernel: string, job: PoolJob): void {
+  const { record, rows, rowsPerChunk, scratch } = job;
+  const { run } = kernelOf(loaded, kernel);
+  const { int32 } = session.views;
+  try {
+    for (let from = 0, chunk = job.odd / 4; from < rows; from += rowsPerChunk, chunk++) {
+      int32[chunk] = run(record, from, Math.min(from + rowsPerChunk, rows), scratch);
+    }
+  } catch (error) {
+    throw failure(String(error));
+  }
 }
 
 function hasOdd({ views: { int32 } }: Session, { odd, rows, rowsPerChunk }: PoolJob): boolean {
@@ -302,14 +353,20 @@ function oddRows(session: Session, { rows, rowsPerChunk, odd }: PoolJob, bytesAt
   return found;
 }
 
-function copyIn({ views }: Session, { data, width, start, at }: Move, first: number, count: number): void {
+function copyIn({ views }: Session, { data, width, start }: Move, at: number, first: number, count: number): void {
   const from = start + first * width;
   const part = from === 0 && count * width === data.length ? data : data.subarray(from, from + count * width);
   viewLike(views, data).set(part, at / data.BYTES_PER_ELEMENT);
 }
 
-function copyOut({ views }: Session, move: Move, first: number, count: number, skipped: readonly number[]): void {
-  const { data, width, start, at } = move;
+function copyOut(
+  { views }: Session,
+  { data, width, start }: Move,
+  at: number,
+  first: number,
+  count: number,
+  skipped: readonly number[],
+): void {
   const source = viewLike(views, data);
   const base = at / data.BYTES_PER_ELEMENT;
   let from = 0;
@@ -330,20 +387,14 @@ interface Scratch {
   readonly stride: number;
 }
 
-/** Accumulators are empty between calls; new memory is zeroed. */
+/** Memory whose accumulators are empty. */
 function openScratch(session: Session, bytes: number, threads: number): Scratch {
   const stride = Math.ceil((bytes + ACCUMULATOR_BYTES) / 4096) * 4096;
   const at = session.buffer("scratch", stride * threads);
-  const { bytes: all } = session.views;
+  const { float64 } = session.views;
   for (let thread = 0; thread < threads; thread++) {
-    const from = at + thread * stride;
-    all.fill(0, from, from + ACCUMULATOR_BYTES);
+    const from = (at + thread * stride) / 8;
+    for (let lane = from; lane < from + LANES; lane++) float64[lane] = 0;
   }
   return { at, stride };
-}
-
-function drain(session: Session, loaded: Loaded, { at, stride }: Scratch, threads: number): Float64Array {
-  const lanes = session.buffer("lanes", 8 * LANES);
-  loaded.drain(at, stride, threads, lanes);
-  return session.views.float64.subarray(lanes / 8, lanes / 8 + LANES);
 }

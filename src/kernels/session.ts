@@ -34,6 +34,8 @@ export class Session {
   private readonly places = new Map<string, number>();
   private readonly buffers = new Map<string, { readonly at: number; readonly size: number }>();
   private readonly known = new WeakSet<object>();
+  /** Of arrays asked for before: buffer and offset of an array take longer to find than this. */
+  private readonly addresses = new WeakMap<object, number>();
   private pool: { readonly pool: Pool; readonly control: number } | undefined;
   private whole: Views;
   private growths = 0;
@@ -57,7 +59,12 @@ export class Session {
 
   /** The address of an array in this memory, or undefined for one that lies elsewhere. */
   addressOf(array: ArrayBufferView): number | undefined {
-    return this.known.has(array.buffer) ? array.byteOffset : undefined;
+    let address = this.addresses.get(array);
+    if (address === undefined && this.known.has(array.buffer)) {
+      address = array.byteOffset;
+      this.addresses.set(array, address);
+    }
+    return address;
   }
 
   /** Takes a module from elsewhere in place of the embedded one of its name. @throws where it does not fit this memory */

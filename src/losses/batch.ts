@@ -71,6 +71,11 @@ export class BoundBatch<Options> implements BatchView<Options> {
     this.unitCount = sizeOf(unitShape);
   }
 
+  /** A batch of other tensors whose names, dtypes and shapes are the same. */
+  withTensors(tensors: ReadonlyMap<string, Tensor>, common: ReadonlyMap<CommonName, Tensor>): BoundBatch<Options> {
+    return new BoundBatch(this.where, this.fields, this.options, this.sizes, this.unitShape, tensors, common);
+  }
+
   has(field: string): boolean {
     return this.tensors.has(field);
   }
@@ -173,7 +178,7 @@ export function bindBatch<Options extends object>(
   for (const name of commonNames) {
     if (given[name] === undefined || tensors.has(name)) continue;
     const spec = definition.fields[name];
-    const value = asTensor(where, name, spec ?? commonSpec(name), given[name]);
+    const value = asTensor(where, name, specOf(definition.fields, name), given[name]);
     if (spec && !sameShape(value.shape, unitShape)) {
       tensors.set(name, value);
       binder.bind(name, spec, value.shape);
@@ -484,6 +489,11 @@ function isBroadcast(form: "scalar" | "lastOne" | "row", shape: readonly number[
   if (form === "scalar") return shape.length === 0;
   if (form === "row") return units.length > 1 && sameShape(shape, units.slice(0, 1));
   return units.length > 0 && sameShape(shape, [...units.slice(0, -1), 1]);
+}
+
+/** What is asked of a field: of the loss's own, or of one that every objective takes. */
+export function specOf(fields: Readonly<Record<string, FieldSpec>>, name: string): FieldSpec {
+  return fields[name] ?? commonSpec(name as CommonName);
 }
 
 function commonSpec(name: CommonName): FieldSpec {

@@ -15,6 +15,8 @@ import type { FieldSpec } from "./definition.js";
 import { checkEngine } from "./kernel-walk.js";
 import type { CallOptions } from "./objective.js";
 
+const callOptions = ["denominator", "scale", "into", "inPlace", "engine"];
+
 /**
  * Checks the options of a call and gives its gradient scale.
  *
@@ -22,11 +24,13 @@ import type { CallOptions } from "./objective.js";
  */
 export function checkCall(where: string, call: CallOptions): number {
   checkObject(where, "call", call);
-  const { group, ...others } = call as CallOptions & { group?: unknown };
-  rejectUnknown(where, "call option", others, ["denominator", "scale", "into", "inPlace", "engine"]);
-  if (call.into !== undefined) checkObject(where, "into", call.into);
-  if (call.into?.gradients !== undefined) checkObject(where, "into.gradients", call.into.gradients);
-  rejectUnknown(where, "key of into", call.into ?? {}, ["gradients"]);
+  const { group } = call as { group?: unknown };
+  rejectUnknown(where, "call option", "group" in call ? withoutGroup(call) : call, callOptions);
+  if (call.into !== undefined) {
+    checkObject(where, "into", call.into);
+    if (call.into.gradients !== undefined) checkObject(where, "into.gradients", call.into.gradients);
+    rejectUnknown(where, "key of into", call.into, ["gradients"]);
+  }
   const { engine, inPlace, scale = 1 } = call as CallOptions & { engine?: unknown; inPlace?: unknown };
   const wrong = (
     code: "unsupported" | "option" | "argument",
@@ -53,6 +57,10 @@ export function checkCall(where: string, call: CallOptions): number {
   }
   if (typeof scale === "number" && Number.isFinite(scale)) return scale;
   throw wrong("option", "scale", inWords(scale), "a finite number");
+}
+
+function withoutGroup({ group, ...others }: CallOptions & { group?: unknown }): object {
+  return others;
 }
 
 /** The fields of a batch that get a gradient, with its dtype and shape. */
@@ -91,7 +99,7 @@ export function gradientsInPlace(
       throw wrong("unsupported", name, `the field ${name}, which several units read`, "fields whose rows units own");
     }
     const others = [...batch.tensors.values(), ...batch.common.values()].filter((tensor) => tensor !== field);
-    if (others.some((tensor) => overlaps(tensor, field))) {
+    if (isOver(field, others)) {
       throw wrong("argument", name, `${name} in memory that another field lies in too`, "memory of its own");
     }
     buffers[name] = field as Tensor<Unlabeled, "float32" | "float64">;
@@ -126,8 +134,9 @@ export function gradientBuffers(
     }
     const isLike = isTensor(out) && out.dtype === dtype && sameShape(out.shape, shape);
     const fits = isLike && out.data.length === sizeOf(shape);
-    const others = [...batch.tensors.values(), ...batch.common.values(), ...Object.values(buffers)];
-    const sharesMemory = fits && others.some((tensor) => overlaps(tensor, out));
+    const { tensors, common } = batch;
+    const sharesMemory =
+      fits && (isOver(out, tensors.values()) || isOver(out, common.values()) || isOver(out, Object.values(buffers)));
     if (!fits || sharesMemory) {
       const shown = isTensor(out) ? `${out.dtype} ${formatShape(out.shape)}` : inWords(out);
       throw new LosswrightError({
@@ -145,7 +154,13 @@ export function gradientBuffers(
   return buffers;
 }
 
-function overlaps({ data: a }: Tensor, { data: b }: Tensor): boolean {
-  const apart = a.byteOffset >= b.byteOffset + b.byteLength || b.byteOffset >= a.byteOffset + a.byteLength;
-  return a.buffer === b.buffer && !apart;
+/** Whether a tensor lies over one of others. */
+function isOver({ data }: Tensor, others: Iterable<Tensor>): boolean {
+  const start = data.byteOffset;
+  const end = start + data.byteLength;
+  for (const { data: other } of others) {
+    const from = other.byteOffset;
+    if (from < end && start < from + other.byteLength && other.buffer === data.buffer) return true;
+  }
+  return false;
 }

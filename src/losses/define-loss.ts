@@ -24,6 +24,7 @@ import {
   type ReadyKernel,
   walkWithKernel,
 } from "./kernel-walk.js";
+import { LastForm } from "./last-form.js";
 import type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
 import { type OpenUnits, openUnits } from "./open-units.js";
 import { Pass } from "./pass.js";
@@ -80,6 +81,8 @@ interface Walked {
   readonly notes: readonly Note[];
 }
 
+const noGroups: ReadonlyMap<string, ExactSum> = /*#__PURE__*/ new Map();
+
 class DefinedObjective implements Objective {
   readonly name: string;
   readonly contract: Contract;
@@ -88,6 +91,7 @@ class DefinedObjective implements Objective {
   readonly couples: boolean;
   readonly options: object;
   private readonly engine: Engine | undefined;
+  private readonly lastForm = new LastForm();
 
   constructor(definition: LossDefinition<object>, options: object, reduction: Reduction, engine?: Engine) {
     this.name = definition.name;
@@ -202,8 +206,8 @@ class DefinedObjective implements Objective {
   }
 
   private open(given: AnyBatch, engine: Engine | undefined = this.engine): Opened {
-    const { batch, units } = openUnits(this.definition, this.options, this.reduction, given);
-    const kernel = kernelFor(this.definition, batch, engine);
+    const { batch, units } = openUnits(this.definition, this.options, this.reduction, given, this.lastForm);
+    const kernel = kernelFor(this.definition, batch, engine, this.lastForm);
     return { batch, units, kernel, counted: countWeights(units, this.contract, kernel && exactSummer(kernel)) };
   }
 
@@ -241,7 +245,8 @@ class DefinedObjective implements Objective {
       denominator: opened.counted.denominator,
       openNumerators: sums.openNumerators,
     });
-    return { tally, ranBy, notes: [...notes, ...engineNotes(this.definition, kernel)] };
+    const said = engineNotes(this.definition, kernel);
+    return { tally, ranBy, notes: said.length ? [...notes, ...said] : notes };
   }
 
   private sumsByReference({ batch, units, counted }: Opened, plan?: GradientPlan) {
@@ -273,7 +278,7 @@ class DefinedObjective implements Objective {
       gradients: plan,
       wantsLosses,
     });
-    if (!losses) return { sums: { numerator, openNumerators: new Map<string, ExactSum>() }, notes };
+    if (!losses) return { sums: { numerator, openNumerators: noGroups }, notes };
     const sums = this.sum(units, counted, (unit, _, sum) => {
       if (!units.weigh(unit) || units.numeratorWeight === 0) return;
       sum.add(units.numeratorWeight * (losses[unit]! / units.lossDivisor));

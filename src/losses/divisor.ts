@@ -20,6 +20,8 @@ export interface Divisor {
 /** So many weights are summed by a kernel, where there is one: an exact sum has the same bits, whoever forms it. */
 const MANY = 16_384;
 
+const noGroups = new Float64Array(0);
+
 /** Weight sums of a batch and of its groups, from constants alone. */
 export function countWeights(units: Units, contract: Contract, summer?: ExactSummer): Counted {
   const constant = constantOf(contract.reduction);
@@ -27,9 +29,9 @@ export function countWeights(units: Units, contract: Contract, summer?: ExactSum
   const counted = new ExactSum();
   if (!groups) {
     const weights = units.weighsAlike ? units.numeratorWeights : null;
-    if (summer && weights && weights.length >= MANY) counted.addLanes(summer(weights));
+    if (summer && weights && weights.length >= MANY) summer(counted, weights);
     else addWeights(counted, units, 0, units.count, null);
-    return { denominator: new Denominator(counted, constant, undefined, contract), inner: new Float64Array(0) };
+    return { denominator: new Denominator(counted, constant, undefined, contract), inner: noGroups };
   }
   const inner = new Float64Array(groups.count);
   const open = new Map<string, ExactSum>();

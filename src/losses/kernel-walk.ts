@@ -1,6 +1,6 @@
 import { inWords } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
-import { runRows, type Session, session, whyNoThreads } from "../kernels/index.js";
+import { type RowSink, runRows, type Session, session, whyNoThreads } from "../kernels/index.js";
 import { type Engine, ExactSum, type Note } from "../tally/index.js";
 import { formatShape, sizeOf, type Tensor } from "../tensor/index.js";
 import type { BoundBatch } from "./batch.js";
@@ -14,19 +14,31 @@ export interface ReadyKernel {
   readonly session: Session;
 }
 
+/** Where the kernel of all batches of one form is kept. */
+export interface KernelMemory {
+  kernel: ReadyKernel | undefined;
+}
+
 /**
- * The kernel for a batch, or undefined where the reference computes it.
+ * The kernel for a batch, or undefined where the reference computes it. A row kernel's plan follows from the options
+ * and the form of the batch, so that it is made once for batches of one form; one that runs a batch itself holds it.
  *
+ * @param memory - of the form of this batch
  * @throws `unsupported` where `engine` is `"wasm"` and no kernel can run, with the reason
  */
 export function kernelFor(
   definition: RowDefinition,
   batch: BoundBatch<object>,
   engine: Engine | undefined,
+  memory?: KernelMemory,
 ): ReadyKernel | undefined {
   if (engine === "reference") return undefined;
+  if (memory?.kernel) return memory.kernel;
   const found = findKernel(definition, batch);
-  if (typeof found !== "string") return found;
+  if (typeof found !== "string") {
+    if (memory && !found.plan.run) memory.kernel = found;
+    return found;
+  }
   if (engine === undefined) return undefined;
   throw new LosswrightError({
     code: "unsupported",
@@ -42,7 +54,21 @@ function findKernel(definition: RowDefinition, batch: BoundBatch<object>): Ready
   if (!definition.kernel) return `no kernel computes ${definition.name}`;
   const plan = definition.kernel(batch);
   if (typeof plan === "string") return plan;
-  for (const name of [...(plan.inputs ?? []), ...plan.outputs]) {
+  const { inputs = [], outputs } = plan;
+  const unfit = findUnfit(definition, batch, plan, inputs) ?? findUnfit(definition, batch, plan, outputs);
+  if (unfit !== undefined) return unfit;
+  const live = session();
+  return typeof live === "string" ? live : { plan, session: live };
+}
+
+/** Why a kernel cannot read one of these fields. */
+function findUnfit(
+  definition: RowDefinition,
+  batch: BoundBatch<object>,
+  plan: KernelPlan,
+  names: readonly string[],
+): string | undefined {
+  for (const name of names) {
     const field = batch.tensors.get(name);
     // A whole batch's kernel reads a scalar of any dtype.
     if (!field || (plan.run && field.shape.length === 0)) continue;
@@ -51,8 +77,7 @@ function findKernel(definition: RowDefinition, batch: BoundBatch<object>): Ready
       return `the classes of ${name} do not lie on the last axis`;
     }
   }
-  const live = session();
-  return typeof live === "string" ? live : { plan, session: live };
+  return undefined;
 }
 
 /** Whether the classes are the last axis: whatever its neighbors' lengths, so that parts of a batch run as the whole. */
@@ -83,17 +108,13 @@ export function engineNotes(definition: RowDefinition, ready: ReadyKernel | unde
   return said;
 }
 
-/** Sums numbers exactly, quicker than one by one; as the lanes of an exact sum. */
-export type ExactSummer = (numbers: Float64Array) => Float64Array;
+/** Adds numbers to an exact sum, quicker than one by one. */
+export type ExactSummer = (sum: ExactSum, numbers: Float64Array) => void;
 
 /** The exact sum of the module that computes a batch, for weights by the million; undefined where it has none. */
 export function exactSummer({ plan, session: live }: ReadyKernel): ExactSummer | undefined {
   if (plan.run) return undefined;
-  return (numbers) => {
-    let lanes = new Float64Array(0);
-    const add = (found: Float64Array) => {
-      lanes = found.slice();
-    };
+  return (sum, numbers) => {
     runRows(
       live,
       {
@@ -108,9 +129,8 @@ export function exactSummer({ plan, session: live }: ReadyKernel): ExactSummer |
         scratch: 0,
         nanoseconds: 4,
       },
-      { odd: () => {}, add },
+      { odd: () => {}, add: (lanes, from) => sum.addLanes(lanes, from) },
     );
-    return lanes;
   };
 }
 
@@ -149,7 +169,8 @@ export interface KernelWalk {
  */
 export function walkWithKernel({ plan, session: live }: ReadyKernel, walk: KernelWalk): KernelResult {
   const { definition, batch, units, gradients } = walk;
-  for (const name of [...(plan.inputs ?? []), ...plan.outputs]) checkLength(batch, name);
+  for (const name of plan.inputs ?? []) checkLength(batch, name);
+  for (const name of plan.outputs) checkLength(batch, name);
   const shift = definition.alignment?.(batch.options).labelShift ?? 0;
   const rows = units.count;
   const byUnit = walk.weights === undefined ? units.numeratorWeights : walk.weights;
@@ -174,11 +195,11 @@ export function walkWithKernel({ plan, session: live }: ReadyKernel, walk: Kerne
       outputs,
       losses: losses!,
       labels,
-      odd: (row) => rest.compute(row),
+      odd: (row) => rest.odd(row),
       leaveAll() {
         for (const data of outputs) data?.fill(0);
         rest.open();
-        for (let row = 0; row < rows; row++) if (weights?.[row] !== 0) rest.compute(row);
+        for (let row = 0; row < rows; row++) if (weights?.[row] !== 0) rest.odd(row);
       },
       open: () => rest.open(),
     });
@@ -210,7 +231,7 @@ export function walkWithKernel({ plan, session: live }: ReadyKernel, walk: Kerne
         nanoseconds: plan.nanoseconds,
         worksInPlace: plan.worksInPlace ?? false,
       },
-      { odd: (row) => rest.compute(row), add: (lanes) => numerator.addLanes(lanes) },
+      rest,
     );
   }
   rest.finish();
@@ -235,8 +256,8 @@ function checkLength({ where, tensors }: BoundBatch<object>, field: string): voi
   });
 }
 
-/** Units that a kernel leaves to the reference. */
-class LeftOver {
+/** What a kernel hands back: units that it leaves to the reference, and the sum over the others. */
+class LeftOver implements RowSink {
   private pass: Pass | undefined;
 
   constructor(
@@ -254,7 +275,11 @@ class LeftOver {
     return this.pass;
   }
 
-  compute(row: number): void {
+  add(lanes: Float64Array, from: number): void {
+    this.numerator.addLanes(lanes, from);
+  }
+
+  odd(row: number): void {
     const { units, gradients } = this.walk;
     const { weights, losses } = this;
     const pass = this.open();

@@ -1,6 +1,7 @@
 import type { Reduction } from "../contract/index.js";
 import { type AnyBatch, type BoundBatch, bindBatch } from "./batch.js";
 import type { LossDefinition } from "./definition.js";
+import type { LastForm } from "./last-form.js";
 import type { Objective } from "./objective.js";
 import { Units } from "./units.js";
 
@@ -10,14 +11,24 @@ export interface OpenUnits {
   readonly units: Units;
 }
 
-/** Binds a batch and opens its units; logits are read only for their shape. @throws as `bindBatch` and `Units` */
+/**
+ * Binds a batch and opens its units; logits are read only for their shape.
+ *
+ * @param last - of an objective that binds batches again and again: the form of the one before
+ * @throws as `bindBatch` and `Units`
+ */
 export function openUnits(
   definition: LossDefinition<object>,
   options: object,
   reduction: Reduction,
   given: AnyBatch,
+  last?: LastForm,
 ): OpenUnits {
-  const batch = bindBatch(definition, options, given);
+  let batch = last?.bind(given);
+  if (!batch) {
+    batch = bindBatch(definition, options, given);
+    last?.keep(given, batch, definition.fields);
+  }
   const rules = definition.units?.(batch) ?? {};
   const shift = definition.alignment?.(options).labelShift ?? 0;
   return { batch, units: new Units(batch, rules, reduction, shift) };

@@ -205,7 +205,9 @@ function removeMasked(all: Float64Array, { data }: Tensor): void {
 /** Whether an array of integers holds one. */
 function holds(data: TensorData, integer: number): boolean {
   if (data instanceof BigInt64Array) return data.includes(BigInt(integer));
-  return (data as Int32Array).includes(integer);
+  // In less time than `includes` takes over a typed array.
+  for (let i = 0; i < data.length; i++) if (data[i] === integer) return true;
+  return false;
 }
 
 /** Sets units to 0 whose label is the ignored one. */

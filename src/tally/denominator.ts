@@ -10,6 +10,8 @@ export interface DenominatorJson {
   readonly open: { readonly [key: string]: ExactSumJson };
 }
 
+const noGroups: ReadonlyMap<string, ExactSum> = /*#__PURE__*/ new Map();
+
 /**
  * What divides: the exact counted weight of a batch (or the number of its groups), before any division.
  *
@@ -23,7 +25,7 @@ export class Denominator {
     /** `divideBy: { constant }` of the contract, which divides in place of what was counted. */
     readonly constant: number | null = null,
     /** Groups given by `groupKeys`: the weight inside each, mergeable over the parts that hold its pieces. */
-    readonly open: ReadonlyMap<string, ExactSum> = new Map(),
+    readonly open: ReadonlyMap<string, ExactSum> = noGroups,
     /** The contract that says what is counted, so that two that count otherwise are not mixed; null when made by hand. */
     readonly contract: Contract | null = null,
   ) {}

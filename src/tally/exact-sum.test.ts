@@ -138,6 +138,27 @@ describe("ExactSum", () => {
     );
   });
 
+  it("adds carried lanes as the sum they hold, to nothing and to what is there", () => {
+    const number = fc.oneof(fc.double(), fc.integer());
+    const numbers = fc.array(number, { maxLength: 8 });
+    fc.assert(
+      fc.property(numbers, fc.array(numbers, { minLength: 1, maxLength: 3 }), fc.nat(3), (before, parts, offset) => {
+        const sum = sumOf(before);
+        const expected = sumOf(before);
+        for (const part of parts) {
+          const lanes = new BigInt64Array(LANES);
+          sumOf(part).toLanes(lanes, 0);
+          sum.addLanes(Float64Array.from([...new Array(offset).fill(7), ...Array.from(lanes, Number)]), offset);
+          expected.merge(sumOf(part));
+          expect(sum.value).toBe(expected.value);
+        }
+        expect(sum.toJSON()).toEqual(expected.toJSON());
+        expect(sum.clone().merge(sum).toJSON()).toEqual(expected.clone().merge(expected).toJSON());
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it("is empty again after clear", () => {
     const sum = sumOf([1, Number.NaN, Number.POSITIVE_INFINITY]);
     sum.clear();

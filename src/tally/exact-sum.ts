@@ -235,13 +235,18 @@ export class ExactSum {
    * Adds a sum in the form kernels keep it: `LANES` float64 integers, limbs below 2^32 (the last one signed), then the
    * counts.
    */
-  addLanes(lanes: Float64Array): void {
+  addLanes(lanes: Float64Array, offset: number): void {
+    // What is added to nothing has carried already.
+    if (this.wide || this.whole !== 0) this.uncarried++;
     const { limbs } = this;
-    for (let i = 0; i < LIMBS; i++) limbs[i]! += lanes[i]!;
-    this.nans += lanes[LIMBS]!;
-    this.positiveInfinities += lanes[LIMBS + 1]!;
-    this.negativeInfinities += lanes[LIMBS + 2]!;
-    if (++this.uncarried >= TERMS_BETWEEN_CARRIES) this.carry();
+    for (let i = 0; i < LIMBS; i++) {
+      const lane = lanes[offset + i]!;
+      if (lane !== 0) limbs[i]! += lane;
+    }
+    this.nans += lanes[offset + LIMBS]!;
+    this.positiveInfinities += lanes[offset + LIMBS + 1]!;
+    this.negativeInfinities += lanes[offset + LIMBS + 2]!;
+    if (this.uncarried >= TERMS_BETWEEN_CARRIES) this.carry();
   }
 
   private addSpecial(term: number): void {

@@ -1,7 +1,7 @@
 /** The number of elements of a shape; a scalar (`[]`) has one. */
 export function sizeOf(shape: readonly number[]): number {
   let size = 1;
-  for (const length of shape) size *= length;
+  for (let axis = 0; axis < shape.length; axis++) size *= shape[axis]!;
   return size;
 }
 
@@ -24,5 +24,7 @@ export function placeOf(index: number, shape: readonly number[]): number[] {
 
 /** Whether two shapes are the same, axis by axis. */
 export function sameShape(left: readonly number[], right: readonly number[]): boolean {
-  return left.length === right.length && left.every((length, axis) => length === right[axis]);
+  if (left.length !== right.length) return false;
+  for (let axis = 0; axis < left.length; axis++) if (left[axis] !== right[axis]) return false;
+  return true;
 }
