@@ -28,10 +28,12 @@ export { hardNegatives } from "./losses/contrastive/hard-negatives.js";
 export type {
   AnyBatch,
   CallOptions,
+  EvaluateOptions,
   Evaluation,
   EvaluationWithGradients,
   Objective,
   ObjectiveFactory,
+  UncertainEvaluation,
 } from "./losses/index.js";
 export { type ScoredSequences, type SequenceScoresInput, sequenceScores } from "./losses/language/sequence-scores.js";
 export { type Likelihood, likelihoods, type TargetType } from "./losses/likelihoods.js";

@@ -6,7 +6,7 @@ import {
   resolveOptions,
   resolveReduction,
 } from "../contract/index.js";
-import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
+import { checkObject, closest, LosswrightError, rejectUnknown } from "../errors/index.js";
 import { checkSameContract, Denominator, type Engine, ExactSum, type Note, Tally } from "../tally/index.js";
 import { type Tensor, type Unlabeled, view } from "../tensor/index.js";
 import type { AnyBatch } from "./batch.js";
@@ -25,9 +25,17 @@ import {
   walkWithKernel,
 } from "./kernel-walk.js";
 import { LastForm } from "./last-form.js";
-import type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
+import type {
+  CallOptions,
+  EvaluateOptions,
+  Evaluation,
+  EvaluationWithGradients,
+  Objective,
+  UncertainEvaluation,
+} from "./objective.js";
 import { type OpenUnits, openUnits } from "./open-units.js";
 import { Pass } from "./pass.js";
+import { spreadOf } from "./spread-of.js";
 import type { Units } from "./units.js";
 
 /** Makes objectives of one loss. */
@@ -103,19 +111,19 @@ class DefinedObjective implements Objective {
     this.contract = contractOf(definition.name, options, reduction);
   }
 
-  evaluate(given: AnyBatch, ...rest: readonly unknown[]): Evaluation {
-    if (rest.length) {
-      throw new LosswrightError({
-        code: "argument",
-        where: this.name,
-        found: "a second argument to evaluate",
-        expected: "a batch alone",
-        fix: "fields go into one object, { logits, labels }; call options go to valueAndGradients.",
-      });
-    }
-    const walked = this.walk(this.open(given));
+  evaluate(given: AnyBatch, options: { readonly standardError: true }): UncertainEvaluation;
+  evaluate(given: AnyBatch, options?: EvaluateOptions): Evaluation;
+  evaluate(given: AnyBatch, options: EvaluateOptions = {}): Evaluation | UncertainEvaluation {
+    const wantsError = checkEvaluateOptions(this.name, options);
+    const opened = this.open(given);
+    const walked = this.walk(opened);
     const { tally } = walked;
-    return this.evaluation(walked, tally.numerator, tally.denominator.value);
+    const evaluation = this.evaluation(walked, tally.numerator, tally.denominator.value);
+    if (!wantsError) return evaluation;
+    const { units, counted } = opened;
+    const spread = spreadOf(this.contract, this.couples, units, counted, this.lossesOf(opened));
+    const { standardError, effectiveSampleSize } = spread;
+    return { ...evaluation, standardError, effectiveSampleSize, spread };
   }
 
   valueAndGradients(given: AnyBatch, call: CallOptions = {}): EvaluationWithGradients {
@@ -151,11 +159,15 @@ class DefinedObjective implements Objective {
   }
 
   perUnit(given: AnyBatch): Tensor<Unlabeled, "float64"> {
-    const { batch, units, kernel } = this.open(given);
+    const opened = this.open(given);
+    return view(this.lossesOf(opened), opened.batch.unitShape, "unlabeled", "float64");
+  }
+
+  /** The loss of every unit that counts, whatever it weighs. */
+  private lossesOf({ batch, units, kernel }: Opened): Float64Array {
     if (kernel) {
       const weights = countedUnits(units);
-      const walk = { definition: this.definition, batch, units, weights, wantsLosses: true };
-      return view(walkWithKernel(kernel, walk).losses!, batch.unitShape, "unlabeled", "float64");
+      return walkWithKernel(kernel, { definition: this.definition, batch, units, weights, wantsLosses: true }).losses!;
     }
     const out = new Float64Array(units.count);
     const pass = new Pass(this.definition, batch, units, (unit) => units.counts(unit));
@@ -164,7 +176,7 @@ class DefinedObjective implements Objective {
       pass.compute(unit);
       out[unit] = pass.cell[0]!;
     }
-    return view(out, batch.unitShape, "unlabeled", "float64");
+    return out;
   }
 
   tally(given: AnyBatch): Tally {
@@ -310,6 +322,25 @@ class DefinedObjective implements Objective {
     }
     return { numerator, openNumerators };
   }
+}
+
+/** Whether the standard error is wanted. @throws `argument`, `unknown`, `option` for anything but `{ standardError }` */
+function checkEvaluateOptions(where: string, options: EvaluateOptions): boolean {
+  checkObject(where, "options of evaluate", options);
+  rejectUnknown(where, "option of evaluate", options, ["standardError"], (name) =>
+    closest(name, ["standardError"])
+      ? undefined
+      : "fields go into one object, { logits, labels }; call options go to valueAndGradients.",
+  );
+  const { standardError = false } = options;
+  if (typeof standardError === "boolean") return standardError;
+  throw new LosswrightError({
+    code: "option",
+    where,
+    field: "standardError",
+    found: inWords(standardError),
+    expected: "true or false",
+  });
 }
 
 /** 1 for every unit that counts, whatever it weighs, 0 for the others; null where all count. */

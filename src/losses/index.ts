@@ -14,6 +14,13 @@ export {
 } from "./definition.js";
 export { describeReduction } from "./describe.js";
 export { type Likelihood, likelihoodOf, likelihoods, type TargetType } from "./likelihoods.js";
-export type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
+export type {
+  CallOptions,
+  EvaluateOptions,
+  Evaluation,
+  EvaluationWithGradients,
+  Objective,
+  UncertainEvaluation,
+} from "./objective.js";
 export { type UnitsOfBatch, unitsOf } from "./open-units.js";
 export { definitionOf, objectiveFrom, objectiveNames } from "./registry.js";

@@ -1,5 +1,5 @@
 import type { Contract, Reduction } from "../contract/index.js";
-import type { Denominator, Engine, Note, Tally } from "../tally/index.js";
+import type { Denominator, Engine, Note, Spread, Tally } from "../tally/index.js";
 import type { Tensor, Unlabeled } from "../tensor/index.js";
 import type { AnyBatch } from "./batch.js";
 import type { LossDefinition } from "./definition.js";
@@ -15,6 +15,25 @@ export interface Evaluation {
   readonly tally: Tally;
   readonly ranBy: Engine;
   readonly notes: readonly Note[];
+}
+
+/** An evaluation with how sure it is, had other units been drawn. */
+export interface UncertainEvaluation extends Evaluation {
+  /**
+   * Standard error of `value` by the delta method, units drawn independently (sequences or samples where the contract
+   * averages those): √(Σ w²(l − value)²) / Σ w. NaN where nothing was counted.
+   */
+  readonly standardError: number;
+  /** (Σ w)² / Σ w²: how many units of equal weight would say as much. */
+  readonly effectiveSampleSize: number;
+  /** The exact moments that both come of; those of parts merge. */
+  readonly spread: Spread;
+}
+
+/** Options of one evaluation. */
+export interface EvaluateOptions {
+  /** Whether the standard error is wanted too; the losses are computed once more, one by one. */
+  readonly standardError?: boolean;
 }
 
 /** An evaluation with the gradient of its value. */
@@ -56,12 +75,13 @@ export interface Objective<Batch extends object = AnyBatch, Name extends string 
   /** Whether a unit's loss depends on the other units of its batch. */
   readonly couples: boolean;
   /**
-   * The value over a batch.
+   * The value over a batch; with `standardError: true` also how sure it is.
    *
    * @throws `LosswrightError` for a batch that does not fit, naming field, place and fix; `empty` where nothing is
    * counted and the contract says `onEmpty: "throw"`
    */
-  evaluate(batch: Batch): Evaluation;
+  evaluate(batch: Batch, options: { readonly standardError: true }): UncertainEvaluation;
+  evaluate(batch: Batch, options?: EvaluateOptions): Evaluation;
   /** The value and its gradient with respect to every differentiable field. Throws as `evaluate`. */
   valueAndGradients(batch: Batch, call?: CallOptions): EvaluationWithGradients<Name>;
   /**
