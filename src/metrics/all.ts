@@ -20,6 +20,16 @@ export { type ExactMatchFields, type ExactMatchOptions, exactMatch } from "./lan
 export { type PerplexityFields, type PerplexityOptions, perplexity } from "./language/perplexity.js";
 export { type TokenAccuracyFields, type TokenAccuracyOptions, tokenAccuracy } from "./language/token-accuracy.js";
 export { wordErrorRate } from "./language/word-error-rate.js";
+export type { BinOptions } from "./probability/bins.js";
+export { type BrierParts, type BrierScoreOptions, brierScore } from "./probability/brier-score.js";
+export {
+  type ExpectedCalibrationErrorOptions,
+  expectedCalibrationError,
+} from "./probability/expected-calibration-error.js";
+export { type LogLossOptions, logLoss } from "./probability/log-loss.js";
+export { maximumCalibrationError } from "./probability/maximum-calibration-error.js";
+export type { ProbabilityFields } from "./probability/probability-fields.js";
+export { type ReliabilityCurve, reliabilityCurve } from "./probability/reliability-curve.js";
 export { type AurocOptions, auroc } from "./scored/auroc.js";
 export type { ClassAverage } from "./scored/average-classes.js";
 export { type AveragePrecisionOptions, averagePrecision } from "./scored/average-precision.js";
