@@ -1,0 +1,57 @@
+import type { OptionSpecs } from "../../contract/index.js";
+import type { Tensor, Unlabeled } from "../../tensor/index.js";
+import { defineMetric, type MetricFactory, onlySums } from "../metric.js";
+import {
+  averageOutputs,
+  type OutputsOption,
+  outputsOption,
+  type RegressionFields,
+  regressionFields,
+  regressionForms,
+} from "./regression-fields.js";
+
+/** A metric that is a mean of one term an element, Σ w term / Σ w, or a function of such a mean. */
+export function defineElementMean<Own extends object>(given: {
+  readonly name: string;
+  readonly summary: string;
+  readonly formula: string;
+  readonly source: string;
+  readonly options: OptionSpecs<Own>;
+  term(prediction: number, target: number, options: Own): number;
+  finish?(mean: number): number;
+}): MetricFactory<RegressionFields, OutputsOption & Own, number | Tensor<Unlabeled, "float64">> {
+  const { name, summary, formula, source, term, finish = (mean) => mean } = given;
+  return defineMetric<
+    RegressionFields,
+    OutputsOption & Own,
+    ReturnType<typeof onlySums>,
+    number | Tensor<Unlabeled, "float64">
+  >({
+    name,
+    documentation: { summary, formula, source, goal: "minimize" },
+    options: { ...outputsOption, ...given.options } as OptionSpecs<OutputsOption & Own>,
+    fields: ({ outputs }) => regressionFields(outputs !== null),
+    forms: regressionForms,
+    state: onlySums,
+    open: (fields, { sums }, options) => {
+      const count = options.outputs === null ? 1 : fields.size("K");
+      const [prediction, target] = [fields.reals("predictions"), fields.reals("targets")];
+      const weights = sums.of("weight");
+      const terms = Array.from({ length: count }, (_, k) => sums.of(k));
+      return (sample, weight) => {
+        weights.add(weight);
+        for (let k = 0; k < count; k++) {
+          const at = sample * count + k;
+          terms[k]!.add(weight * term(prediction(at), target(at), options));
+        }
+      };
+    },
+    compute: ({ sums }, { outputs }) => {
+      const means = sums
+        .keys()
+        .filter((key) => key !== "weight")
+        .map((key) => finish(sums.value(key) / sums.value("weight")));
+      return averageOutputs(means, outputs);
+    },
+  });
+}

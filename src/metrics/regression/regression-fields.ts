@@ -1,0 +1,49 @@
+import { choiceOption, nullableOption } from "../../contract/index.js";
+import { type Tensor, type Unlabeled, view } from "../../tensor/index.js";
+import type { CommonFields, MetricField } from "../fields.js";
+
+/** Predictions beside targets of one shape. */
+export interface RegressionFields extends CommonFields {
+  readonly predictions: Tensor<"predictions" | "scores" | "logits" | "probabilities" | Unlabeled>;
+  readonly targets: Tensor<"targets" | "scores" | "probabilities" | Unlabeled>;
+}
+
+/** How the last axis is read. */
+export type Outputs = "mean" | "raw" | null;
+
+/** Options of metrics that may tell outputs apart. */
+export interface OutputsOption {
+  /**
+   * Null (default): every element is a sample. Else the last axis holds outputs, each scored on its own: `"mean"` of
+   * their values, or `"raw"` for one an output; weights are then of the samples before that axis.
+   */
+  readonly outputs: Outputs;
+}
+
+export const outputsOption = {
+  outputs: nullableOption(
+    choiceOption("the last axis holds outputs: the mean of their values, or each", "mean", ["mean", "raw"]),
+  ),
+};
+
+/** The fields; the last axis is one of outputs where outputs are told apart. */
+export function regressionFields(hasOutputs: boolean): Readonly<Record<"predictions" | "targets", MetricField>> {
+  const axes = hasOutputs ? ["...", "K"] : ["..."];
+  return {
+    predictions: {
+      meaning: "what the model says",
+      axes,
+      holds: "reals",
+      roles: ["predictions", "scores", "logits", "probabilities"],
+    },
+    targets: { meaning: "what is true", axes, holds: "reals", roles: ["targets", "scores", "probabilities"] },
+  };
+}
+
+export const regressionForms = (): readonly (readonly string[])[] => [["predictions", "targets"]];
+
+/** Values of outputs as `outputs` says; NaN for none. */
+export function averageOutputs(values: readonly number[], outputs: Outputs): number | Tensor<Unlabeled, "float64"> {
+  if (outputs === "raw") return view(Float64Array.from(values), [values.length], "unlabeled", "float64");
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
