@@ -20,6 +20,15 @@ export { type ExactMatchFields, type ExactMatchOptions, exactMatch } from "./lan
 export { type PerplexityFields, type PerplexityOptions, perplexity } from "./language/perplexity.js";
 export { type TokenAccuracyFields, type TokenAccuracyOptions, tokenAccuracy } from "./language/token-accuracy.js";
 export { wordErrorRate } from "./language/word-error-rate.js";
+export {
+  type BradleyTerryFields,
+  type BradleyTerryOptions,
+  bradleyTerryScores,
+} from "./preference/bradley-terry-scores.js";
+export { pairAccuracy } from "./preference/pair-accuracy.js";
+export type { ChosenFields } from "./preference/pairs.js";
+export { rewardMargin } from "./preference/reward-margin.js";
+export { type WinFields, winRate } from "./preference/win-rate.js";
 export type { BinOptions } from "./probability/bins.js";
 export { type BrierParts, type BrierScoreOptions, brierScore } from "./probability/brier-score.js";
 export {
@@ -44,6 +53,13 @@ export { r2 } from "./regression/r2.js";
 export type { Outputs, OutputsOption, RegressionFields } from "./regression/regression-fields.js";
 export { rootMeanSquaredError } from "./regression/root-mean-squared-error.js";
 export { spearman } from "./regression/spearman.js";
+export { hitRate } from "./retrieval/hit-rate.js";
+export { meanAveragePrecision } from "./retrieval/mean-average-precision.js";
+export { meanReciprocalRank } from "./retrieval/mean-reciprocal-rank.js";
+export { type NdcgOptions, ndcg } from "./retrieval/ndcg.js";
+export { precisionAtK } from "./retrieval/precision-at-k.js";
+export type { RetrievalFields, RetrievalOptions } from "./retrieval/ranking.js";
+export { recallAtK } from "./retrieval/recall-at-k.js";
 export { type AurocOptions, auroc } from "./scored/auroc.js";
 export type { ClassAverage } from "./scored/average-classes.js";
 export { type AveragePrecisionOptions, averagePrecision } from "./scored/average-precision.js";
