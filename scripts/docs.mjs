@@ -92,7 +92,10 @@ function metricPage(name) {
   const { documentation, options, fields, forms } = metricDefinition(name);
   const resolved = metricFrom({ metric: name }).options;
   // A field of two forms holds what its form says.
-  const byForm = forms(resolved).map((form) => [form, fields(resolved, Object.fromEntries(form.map((field) => [field, []])))]);
+  const byForm = forms(resolved).map((form) => [
+    form,
+    fields(resolved, Object.fromEntries(form.map((field) => [field, []]))),
+  ]);
   const seen = new Map(byForm.flatMap(([form, specs]) => form.map((field) => [field, specs[field]])));
   const alone = Object.entries(fields(resolved)).filter(([field]) => !seen.has(field));
   const kinds = { reals: "numbers", indices: "integers", flags: "0 or 1", texts: "strings" };

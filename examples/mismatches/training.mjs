@@ -7,7 +7,10 @@ import { tensor } from "losswright";
 export function table(name, { head = false, separator = "," } = {}) {
   const bytes = readFileSync(new URL(`../data/${name}`, import.meta.url));
   const text = (name.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString();
-  const lines = text.trim().split("\n").slice(head ? 1 : 0);
+  const lines = text
+    .trim()
+    .split("\n")
+    .slice(head ? 1 : 0);
   return lines.map((line) => line.trim().split(separator).map(Number));
 }
 

@@ -6,6 +6,7 @@ import { addEvaluate } from "./commands/evaluate.js";
 import { addInspect } from "./commands/inspect.js";
 import { addLikelihoods } from "./commands/likelihoods.js";
 import { addLosses } from "./commands/losses.js";
+import { addMetrics } from "./commands/metrics.js";
 import { exitCodes, printError } from "./exit.js";
 
 async function main(): Promise<void> {
@@ -16,7 +17,7 @@ async function main(): Promise<void> {
     .showHelpAfterError("Try losswright --help.")
     .exitOverride()
     .configureHelp({ helpWidth: 80 });
-  for (const add of [addAudit, addEvaluate, addInspect, addLosses, addLikelihoods]) add(program);
+  for (const add of [addAudit, addEvaluate, addInspect, addLosses, addLikelihoods, addMetrics]) add(program);
   for (const command of program.commands) command.exitOverride().configureHelp({ helpWidth: 80 });
   // A reader that closes the pipe early has seen what it wanted.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -4,6 +4,7 @@ import { type FileHandle, lstat, mkdir, open, readdir, realpath, rename, rm, rmd
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { LosswrightError } from "../errors/index.js";
 import { dataOf, sizeOf, type Tensor } from "../tensor/index.js";
+import type { Column, ColumnKind } from "./columns.js";
 import { allocating, broken } from "./failure.js";
 import { checkJson, parseJson } from "./json.js";
 import { encodeNpy, longestHead, readLayout } from "./npy.js";
@@ -12,6 +13,7 @@ import type { RowSource } from "./row-source.js";
 import { encodeStep, resolveStep } from "./step.js";
 import { mapLeaves, type Place, type StepRecord } from "./step-record.js";
 import { readReferences, tensorReference } from "./step-references.js";
+import { parseTable, type TableOptions } from "./table.js";
 import {
   chosenMember,
   decodeRows,
@@ -179,6 +181,82 @@ export interface TensorFile {
  */
 export async function openTensorFile(path: string): Promise<TensorFile> {
   return openTensors(path, path, { where: path, name: path });
+}
+
+/** A file of columns that is open: a table, or an archive of tensors, each of which is a column. */
+export interface ColumnsFile {
+  /** The names of its columns, in its order; the one tensor of a `.npy` file has none. */
+  readonly names: readonly string[];
+  /**
+   * @param name - needed where the file has several columns
+   * @param kind - what the column must hold; without it, what it does
+   * @throws `unknown` for a name that is not there, with the near miss; `argument` for none where there are several;
+   * `file` for a column that is damaged or of another kind
+   */
+  column(name?: string, kind?: ColumnKind): Promise<Column>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a file of columns: CSV, TSV, JSON lines (packed with gzip or not) and Parquet as `parseTable` reads them, `.npy`,
+ * `.npz` and `.safetensors` as {@link openTensorFile} does. The caller closes it.
+ *
+ * @throws `file` for a file that is missing, unreadable, not regular or damaged; `argument` where its format or its first
+ * line is unclear
+ */
+export async function openTable(path: string, options: Omit<TableOptions, "name"> = {}): Promise<ColumnsFile> {
+  const asked = { where: path, name: path };
+  const start = await withFile(path, asked, (handle, size) =>
+    readPieces(handle, new Uint8Array(Math.min(size, 9)), asked),
+  );
+  if (options.format === undefined && (isTensorFile(start) || /\.(npy|npz|safetensors)$/i.test(path))) {
+    const file = await openTensors(path, path, asked);
+    return {
+      names: file.names,
+      column: (name, kind) => tensorColumn(file, path, name, kind),
+      close: () => file.close(),
+    };
+  }
+  const bytes = await withFile(path, asked, (handle, size) =>
+    readPieces(
+      handle,
+      allocating(path, () => new Uint8Array(size)),
+      asked,
+    ),
+  );
+  const table = await parseTable(bytes, { ...options, name: path });
+  const column: ColumnsFile["column"] = async (name, kind) => table.column(name ?? onlyColumn(table.names, path), kind);
+  return { names: table.names, column, close: async () => {} };
+}
+
+function isTensorFile(start: Uint8Array): boolean {
+  try {
+    tensorFileFormat(start);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function tensorColumn(file: TensorFile, path: string, name?: string, kind?: ColumnKind): Promise<Column> {
+  if (kind !== "text") return file.read(name);
+  throw broken(path, name, "a file of tensors", "a column of text", "give a table: .csv, .tsv, .jsonl or .parquet.");
+}
+
+function onlyColumn(names: readonly string[], path: string): string {
+  if (names.length === 1) return names[0]!;
+  const listed = `${names
+    .slice(0, 8)
+    .map((each) => JSON.stringify(each.slice(0, 80)))
+    .join(", ")}${names.length > 8 ? ` and ${names.length - 8} more` : ""}`;
+  throw new LosswrightError({
+    code: "argument",
+    where: path,
+    field: "column",
+    found: `none named, of ${names.length}: ${listed}`,
+    expected: "one column",
+    fix: `name the column: ${path}#${names[0] ?? "name"}.`,
+  });
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Files as values: bytes in, tensors and step records out. Nothing here touches a disk; `files.js` does. */
+export type { Column, ColumnKind } from "./columns.js";
 export { encodeNpy, parseNpy } from "./npy.js";
 export { encodeNpz, parseNpz } from "./npz.js";
 export { isRowSource, type RowSource } from "./row-source.js";
@@ -19,6 +20,7 @@ export type {
   StepPart,
   StepRecord,
 } from "./step-record.js";
+export { parseTable, type Table, type TableFormat, type TableOptions } from "./table.js";
 export {
   decodeRows,
   parseTensorFile,

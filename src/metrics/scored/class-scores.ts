@@ -133,11 +133,12 @@ export interface ScoredClasses {
 export function readScores(where: string, samples: Samples): ScoredClasses {
   const [scores, codes, { weights }] = [samples.column("score"), samples.column("code"), samples];
   let classes = 1;
-  for (const code of codes) if (code >= 2 * classes) classes = (code >> 1) + 1;
+  for (let i = 0; i < codes.length; i++) if (codes[i]! >= 2 * classes) classes = (codes[i]! >> 1) + 1;
   const rows = codes.length / classes;
   // Rows are whole where entry i is of class i mod K.
-  const torn = codes.findIndex((code, i) => code >> 1 !== i % classes);
-  if (torn >= 0 || !Number.isInteger(rows)) {
+  let isWhole = Number.isInteger(rows);
+  for (let i = 0; i < codes.length; i++) if (codes[i]! >> 1 !== i % classes) isWhole = false;
+  if (!isWhole) {
     throw new LosswrightError({
       code: "argument",
       where,
@@ -147,12 +148,24 @@ export function readScores(where: string, samples: Samples): ScoredClasses {
       fix: "give every update scores of all classes; set classes to have it checked.",
     });
   }
-  const pick = (count: number, at: (i: number) => number): Scored => ({
-    scores: Float64Array.from({ length: count }, (_, i) => scores[at(i)]!),
-    positive: Uint8Array.from({ length: count }, (_, i) => codes[at(i)]! & 1),
-    weights: weights && Float64Array.from({ length: count }, (_, i) => weights[at(i)]!),
-  });
-  const whole = (): Scored => ({ scores, positive: Uint8Array.from(codes, (code) => code & 1), weights });
+  const pick = (count: number, at: (i: number) => number): Scored => {
+    const picked = {
+      scores: new Float64Array(count),
+      positive: new Uint8Array(count),
+      weights: weights && new Float64Array(count),
+    };
+    for (let i = 0; i < count; i++) {
+      picked.scores[i] = scores[at(i)]!;
+      picked.positive[i] = codes[at(i)]! & 1;
+      if (picked.weights) picked.weights[i] = weights![at(i)]!;
+    }
+    return picked;
+  };
+  const whole = (): Scored => {
+    const positive = new Uint8Array(codes.length);
+    for (let i = 0; i < positive.length; i++) positive[i] = codes[i]! & 1;
+    return { scores, positive, weights };
+  };
   return {
     classes,
     rows,

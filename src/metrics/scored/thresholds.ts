@@ -22,7 +22,7 @@ function walkCounts(
   visit: (threshold: number, truePositives: number, falsePositives: number) => void,
 ): void {
   let count = 0;
-  for (const flag of positive) count += flag;
+  for (let i = 0; i < positive.length; i++) count += positive[i]!;
   const [above, below] = [new Float64Array(count), new Float64Array(scores.length - count)];
   for (let i = 0, a = 0, b = 0; i < scores.length; i++) {
     if (positive[i]) above[a++] = scores[i]!;

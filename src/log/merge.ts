@@ -1,0 +1,131 @@
+import type { ContractInput } from "../contract/index.js";
+import { LosswrightError } from "../errors/index.js";
+import { objectiveFrom } from "../losses/index.js";
+import type { WeightedTally } from "../losses/weighted-sum.js";
+import { ExactSum, type MergeOptions, Tally } from "../tally/index.js";
+import type { EntryKind, LogEntry, LoggedContract, LoggedObjective } from "./entry.js";
+import { ObjectiveLog, quotient } from "./objective-log.js";
+
+/** A log of all ranks, and what had to be left out of it. */
+export interface MergedLogs {
+  readonly log: ObjectiveLog;
+  /** Steps that some rank has and another has not (yet), of a kind that both log. */
+  readonly incomplete: readonly { readonly kind: EntryKind; readonly step: number; readonly ranks: number }[];
+}
+
+/**
+ * The log of a run from the logs of its ranks. Tallies are merged exactly, then divided once; numerators and denominators
+ * are summed exactly, then divided once: any order and grouping of the ranks gives the same bits. A value alone, and a
+ * metric, must be the same number in every rank.
+ *
+ * A rank that logs no entry of a kind has no part in it (evaluations on rank 0 alone). A step that only some of the others
+ * have is left out and named: its sum would be of a part of the batch.
+ *
+ * @throws `argument` for no log, `contract` for logs of another contract or other metrics, `merge` for numbers of ranks
+ * that cannot be merged
+ */
+export function mergeLogs(logs: readonly ObjectiveLog[], options: MergeOptions = {}): MergedLogs {
+  const [first] = logs;
+  if (!first) {
+    throw new LosswrightError({ code: "argument", where: "mergeLogs", found: "no log", expected: "at least one" });
+  }
+  for (const log of logs) first.checkSame(log.header, "mergeLogs");
+  const incomplete: { kind: EntryKind; step: number; ranks: number }[] = [];
+  const merged = (["train", "evaluation"] as const).flatMap((kind) => {
+    const ranks = logs
+      .map(({ entries }) => entries.filter((entry) => entry.kind === kind))
+      .filter(({ length }) => length);
+    const steps = new Map<number, LogEntry[]>();
+    for (const entry of ranks.flat()) {
+      const others = steps.get(entry.step);
+      if (others) others.push(entry);
+      else steps.set(entry.step, [entry]);
+    }
+    return [...steps].flatMap(([step, entries]) => {
+      if (entries.length === ranks.length) return [mergeEntries(entries, first.header.contract, options)];
+      incomplete.push({ kind, step, ranks: entries.length });
+      return [];
+    });
+  });
+  // At one step the training comes first, as it does in a run.
+  merged.sort((a, b) => a.step - b.step || (a.kind === b.kind ? 0 : a.kind === "train" ? -1 : 1));
+  incomplete.sort((a, b) => a.step - b.step);
+  return { log: ObjectiveLog.of(first.header, merged), incomplete };
+}
+
+function mergeEntries(entries: readonly LogEntry[], contract: LoggedContract, options: MergeOptions): LogEntry {
+  const [first] = entries as readonly [LogEntry];
+  if (entries.length === 1) return first;
+  const { kind, step } = first;
+  const where = `mergeLogs, ${kind} step ${step}`;
+  return {
+    kind,
+    step,
+    time: Math.max(...entries.map(({ time }) => time)),
+    objective: mergeObjectives(
+      entries.map(({ objective }) => objective),
+      contract,
+      options,
+      where,
+    ),
+    metrics: mergeMetrics(entries, where),
+  };
+}
+
+function mergeObjectives(
+  parts: readonly LoggedObjective[],
+  contract: LoggedContract,
+  options: MergeOptions,
+  where: string,
+): LoggedObjective {
+  const tallies = parts.flatMap(({ tally }) => (tally ? [tally] : []));
+  if (tallies.length === parts.length) {
+    const tally = tallies.reduce((sum, next) => (sum as Tally).merge(next as Tally, options)) as Tally | WeightedTally;
+    const objective = objectiveFrom(contract as ContractInput) as unknown as { value(tally: unknown): number };
+    const value = objective.value(tally);
+    if (!(tally instanceof Tally)) return { value, tally };
+    return { value, numerator: tally.numerator, denominator: tally.denominator.value, tally };
+  }
+  if (tallies.length === 0 && parts.every(({ numerator }) => numerator !== undefined)) {
+    const sum = (name: "numerator" | "denominator") =>
+      parts.reduce(
+        (all, part) => (part.sums ? all.merge(part.sums[name]) : (all.add(part[name]!), all)),
+        new ExactSum(),
+      );
+    const sums = { numerator: sum("numerator"), denominator: sum("denominator") };
+    const [numerator, denominator] = [sums.numerator.value, sums.denominator.value];
+    return { value: quotient(contract, numerator, denominator, where), numerator, denominator, sums };
+  }
+  const [{ value }] = parts as readonly [LoggedObjective];
+  if (parts.every((part) => part.numerator === undefined && !part.tally && Object.is(part.value, value)))
+    return { value };
+  throw new LosswrightError({
+    code: "merge",
+    where,
+    field: "objective",
+    found: `values of the ranks without what they were divided by: ${parts
+      .map((part) => part.value)
+      .slice(0, 4)
+      .join(", ")}`,
+    expected: "a tally, or numerator and denominator, from every rank",
+    fix: "log { tally }: a mean of means is another objective.",
+  });
+}
+
+function mergeMetrics(entries: readonly LogEntry[], where: string): Record<string, number> {
+  const [first] = entries as readonly [LogEntry];
+  for (const { metrics } of entries) {
+    for (const name of new Set([...Object.keys(first.metrics), ...Object.keys(metrics)])) {
+      if (Object.is(first.metrics[name], metrics[name])) continue;
+      throw new LosswrightError({
+        code: "merge",
+        where,
+        field: `metrics.${name}`,
+        found: `${first.metrics[name]} in one rank and ${metrics[name]} in another`,
+        expected: "one number for the whole",
+        fix: "merge the metrics of the ranks first (metric.merge), or evaluate on one rank alone.",
+      });
+    }
+  }
+  return { ...first.metrics };
+}
