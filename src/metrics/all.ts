@@ -65,5 +65,9 @@ export type { ClassAverage } from "./scored/average-classes.js";
 export { type AveragePrecisionOptions, averagePrecision } from "./scored/average-precision.js";
 export type { Bounded } from "./scored/buckets.js";
 export type { ClassScoresOptions, ScoreFields } from "./scored/class-scores.js";
-export { type PrecisionRecallCurve, precisionRecallCurve } from "./scored/precision-recall-curve.js";
+export {
+  type PrecisionRecallCurve,
+  type PrecisionRecallCurveOptions,
+  precisionRecallCurve,
+} from "./scored/precision-recall-curve.js";
 export { type RocCurve, type RocCurveOptions, rocCurve } from "./scored/roc-curve.js";

@@ -1,4 +1,5 @@
 import { choiceOption, flagOption, nullableOption } from "../../contract/index.js";
+import { LosswrightError } from "../../errors/index.js";
 import { sortedOrder } from "../../numerics/index.js";
 import { ExactSum } from "../../tally/index.js";
 import { Samples } from "../accumulators.js";
@@ -13,7 +14,7 @@ type Part = (typeof parts)[number];
 export interface BrierScoreOptions {
   /** One number of the four; null (default) gives them all. */
   readonly part: Part | null;
-  /** Whether the sum over classes is halved; null halves it for class 1 alone, where it is then (p − y)². */
+  /** Whether the sum over classes is halved; null halves it for two classes, where it is then (p − y)² of class 1. */
   readonly scaleByHalf: boolean | null;
   /** A label that takes its sample out. Default −100. */
   readonly ignoreIndex: number;
@@ -70,14 +71,36 @@ export const brierScore = /*#__PURE__*/ defineMetric<
     };
   },
   compute: ({ samples }, { part, scaleByHalf }) => {
-    // Class 1 alone is of code 2 and 3; classes of a list begin at 4.
-    const isBinary = samples.column("code").every((code) => code < 4);
-    const scale = isBinary ? (scaleByHalf === false ? 2 : 1) : scaleByHalf ? 0.5 : 1;
+    const classes = classesOf(samples);
+    const halved = scaleByHalf ?? classes <= 2;
+    // Of class 1 alone the sum over both classes is twice what is kept.
+    const scale = (classes === 1 ? 2 : 1) * (halved ? 0.5 : 1);
     const found = decomposed(samples);
     const scaled = Object.fromEntries(parts.map((name) => [name, scale * found[name]])) as BrierParts;
     return part === null ? scaled : scaled[part];
   },
 });
+
+/**
+ * How many classes the samples have: 1 where class 1 alone is given, of codes 2 and 3; classes of a list begin at 4.
+ *
+ * @throws `argument` where updates had different numbers of classes
+ */
+function classesOf(samples: Samples): number {
+  const counts: number[] = [];
+  for (const code of samples.column("code")) counts[code >> 1] = (counts[code >> 1] ?? 0) + 1;
+  const held = counts.filter((count) => count > 0);
+  if (held.every((count) => count === held[0]) && (counts[1] === undefined || held.length === 1)) {
+    return Math.max(1, held.length);
+  }
+  throw new LosswrightError({
+    code: "argument",
+    where: "brierScore",
+    field: "probabilities",
+    found: "updates of different numbers of classes",
+    expected: "one number of classes in all updates",
+  });
+}
 
 /** The parts, class by class, over the distinct forecasts of each. */
 function decomposed(samples: Samples): BrierParts {

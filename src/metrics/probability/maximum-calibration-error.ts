@@ -27,6 +27,6 @@ export const maximumCalibrationError = /*#__PURE__*/ defineMetric<ProbabilityFie
     const gaps = readBins(state, options).flatMap((bins) =>
       bins.map(({ observed, predicted }) => Math.abs(observed - predicted)),
     );
-    return gaps.length ? Math.max(...gaps) : Number.NaN;
+    return gaps.length ? gaps.reduce((most, gap) => Math.max(most, gap)) : Number.NaN;
   },
 });

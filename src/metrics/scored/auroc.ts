@@ -5,7 +5,7 @@ import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { Samples, Sums } from "../accumulators.js";
 import { defineMetric } from "../metric.js";
 import { averageClasses, type ClassAverage, mean } from "./average-classes.js";
-import { type Bounded, openBuckets, walkBuckets } from "./buckets.js";
+import { type Bounded, openBuckets, roundingSlack, walkBuckets } from "./buckets.js";
 import {
   type ClassScoresOptions,
   classScoresOptions,
@@ -83,7 +83,7 @@ export const auroc = /*#__PURE__*/ defineMetric<
   state: ({ resolutionBits }) => ({ held: resolutionBits === null ? new Samples(columns) : new Sums() }),
   open: (fields, { held }, options) => {
     checkOptions(options);
-    if (held instanceof Sums) return openBuckets("auroc", fields, held, options.resolutionBits!);
+    if (held instanceof Sums) return openBuckets("auroc", fields, held, options);
     return openScores("auroc", fields, held, options);
   },
   compute: ({ held }, options) => {
@@ -114,12 +114,12 @@ function checkOptions({ multiClass, average, multilabel, maxFalsePositiveRate, r
 /** The area by trapezoids over the distinct scores: twice the area is a whole number without weights. */
 function area(scored: Scored): number {
   const twice = new ExactSum();
-  let [positives, negatives] = [0, 0];
-  walkThresholds(scored, (_, above, below) => {
-    twice.add((below - negatives) * (above + positives));
-    [positives, negatives] = [above, below];
+  let [allPositives, allNegatives] = [0, 0];
+  walkThresholds(scored, (_, above, below, positives, negatives) => {
+    twice.add(negatives * (2 * allPositives + positives));
+    [allPositives, allNegatives] = [above, below];
   });
-  return twice.value / (2 * positives * negatives);
+  return Math.min(1, twice.value / (2 * allPositives * allNegatives));
 }
 
 /** The area up to a false positive rate, 0.5 for guessing and 1 for the best. */
@@ -171,14 +171,26 @@ function boundedArea(sums: Sums): Bounded & { readonly [name: string]: number } 
   const [twice, within] = [new ExactSum(), new ExactSum()];
   let [positives, negatives] = [0, 0];
   const [allPositives, allNegatives] = [new ExactSum(), new ExactSum()];
+  let isWhole = true;
   walkBuckets(sums, (above, below) => {
-    twice.add(below * (2 * positives + above));
-    within.add(above * below);
+    const [ties, before] = [above * below, 2 * positives * below];
+    twice.add(ties);
+    twice.add(before);
+    within.add(ties);
+    isWhole &&= Number.isInteger(above) && Number.isInteger(below);
     allPositives.add(above);
     allNegatives.add(below);
     [positives, negatives] = [allPositives.value, allNegatives.value];
   });
-  const value = twice.value / (2 * positives * negatives);
-  const error = within.value / (2 * positives * negatives);
-  return { value, lower: Math.max(0, value - error), upper: Math.min(1, value + error) };
+  const all = 2 * positives * negatives;
+  const value = Math.min(1, twice.value / all);
+  // Of whole weights every product is exact, and a quotient rounded once keeps its place; others have room for rounding.
+  const slack = isWhole && Number.isSafeInteger(all) ? 0 : roundingSlack;
+  const [least, most] = [new ExactSum().merge(twice), new ExactSum().merge(twice).merge(within)];
+  least.add(-within.value);
+  return {
+    value,
+    lower: Math.max(0, (least.value / all) * (1 - slack) - slack),
+    upper: Math.min(1, (most.value / all) * (1 + slack)),
+  };
 }

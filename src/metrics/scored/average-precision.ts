@@ -1,10 +1,11 @@
 import { choiceOption, flagOption, nullableOption, numberOption } from "../../contract/index.js";
+import { log1p } from "../../numerics/index.js";
 import { ExactSum } from "../../tally/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { Samples, Sums } from "../accumulators.js";
 import { defineMetric } from "../metric.js";
 import { averageClasses, type ClassAverage } from "./average-classes.js";
-import { type Bounded, openBuckets, walkBuckets } from "./buckets.js";
+import { type Bounded, openBuckets, roundingSlack, walkBuckets } from "./buckets.js";
 import {
   type ClassScoresOptions,
   classScoresOptions,
@@ -73,7 +74,7 @@ export const averagePrecision = /*#__PURE__*/ defineMetric<
   state: ({ resolutionBits }) => ({ held: resolutionBits === null ? new Samples(columns) : new Sums() }),
   open: (fields, { held }, options) =>
     held instanceof Sums
-      ? openBuckets("averagePrecision", fields, held, options.resolutionBits!)
+      ? openBuckets("averagePrecision", fields, held, options)
       : openScores("averagePrecision", fields, held, options),
   compute: ({ held }, { average }) => {
     if (held instanceof Sums) return boundedPrecision(held);
@@ -84,12 +85,12 @@ export const averagePrecision = /*#__PURE__*/ defineMetric<
 
 function precisionOf(scored: Scored): number {
   const sum = new ExactSum();
-  let positives = 0;
-  walkThresholds(scored, (_, above, below) => {
-    if (above > positives) sum.add((above - positives) * (above / (above + below)));
-    positives = above;
+  let allPositives = 0;
+  walkThresholds(scored, (_, above, below, positives) => {
+    if (positives > 0) sum.add(positives * (above / (above + below)));
+    allPositives = above;
   });
-  return positives === 0 ? 0 : sum.value / positives;
+  return allPositives === 0 ? 0 : Math.min(1, sum.value / allPositives);
 }
 
 function boundedPrecision(sums: Sums): Bounded & { readonly [name: string]: number } {
@@ -102,11 +103,16 @@ function boundedPrecision(sums: Sums): Bounded & { readonly [name: string]: numb
     if (above === 0) return;
     const [found, wrong] = [positives.value, negatives.value];
     value.add(above * (found / (found + wrong)));
-    // All negatives of the bucket first, and nothing of its positives found yet; or all its positives first.
-    lower.add(foundBefore === 0 ? 0 : above * (foundBefore / (foundBefore + wrong)));
+    // All negatives of the bucket first, then positives that are ever so many and light, which is
+    // ∫ (F + t)/(F + t + wrong) dt over 0 ≤ t ≤ above; or all its positives first, as one tie.
+    lower.add(wrong === 0 ? above : above - wrong * log1p(above / (foundBefore + wrong)));
     upper.add(above * (found / (found + falseBefore)));
   });
   const all = positives.value;
   if (all === 0) return { value: 0, lower: 0, upper: 0 };
-  return { value: value.value / all, lower: lower.value / all, upper: upper.value / all };
+  return {
+    value: Math.min(1, value.value / all),
+    lower: Math.max(0, lower.value / all - roundingSlack),
+    upper: Math.min(1, (upper.value / all) * (1 + roundingSlack)),
+  };
 }

@@ -1,6 +1,8 @@
 import { LosswrightError } from "../../errors/index.js";
+import { powerOfTwo } from "../../numerics/index.js";
 import type { Sums } from "../accumulators.js";
 import type { BoundFields } from "../fields.js";
+import { type ClassScoresOptions, checkClasses } from "./class-scores.js";
 
 /** A value of a metric that kept its scores in buckets, with the bounds that the exact one lies between. */
 export interface Bounded {
@@ -8,6 +10,9 @@ export interface Bounded {
   readonly lower: number;
   readonly upper: number;
 }
+
+/** What rounding may add to bounds, and to the exact value that lies between them: 32 units in the last place of 1. */
+export const roundingSlack = /*#__PURE__*/ powerOfTwo(-48);
 
 const cell = new Float64Array(1);
 const words = new Uint32Array(cell.buffer);
@@ -29,7 +34,7 @@ export function openBuckets(
   where: string,
   fields: BoundFields,
   sums: Sums,
-  bits: number,
+  options: Pick<ClassScoresOptions, "classes"> & { readonly resolutionBits: number | null },
 ): (sample: number, weight: number) => void {
   if (fields.hasAxis("K")) {
     throw new LosswrightError({
@@ -41,6 +46,8 @@ export function openBuckets(
       fix: "keep one metric a class, or leave resolutionBits out.",
     });
   }
+  checkClasses(where, options.classes, 1);
+  const bits = options.resolutionBits!;
   const [score, label] = [fields.reals("scores"), fields.flags("labels")];
   return (sample, weight) => sums.of(2 * bucketOf(score(sample), bits) + label(sample)).add(weight);
 }

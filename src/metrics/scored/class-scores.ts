@@ -76,15 +76,7 @@ export function openScores(
 ): (sample: number, weight: number) => void {
   const score = fields.reals("scores");
   const count = fields.hasAxis("K") ? fields.size("K") : 1;
-  if (classes !== null && classes !== count && !(classes === 2 && count === 1)) {
-    throw new LosswrightError({
-      code: "shape",
-      where,
-      field: "scores",
-      found: count === 1 ? "scores of one class" : `scores of ${count} classes`,
-      expected: `${classes} along K, as the option classes says`,
-    });
-  }
+  checkClasses(where, classes, count);
   if (count === 1 && !multilabel) {
     const label = fields.flags("labels");
     return (sample, weight) => samples.add(weight, score(sample), label(sample));
@@ -104,6 +96,18 @@ export function openScores(
     const actual = label(sample);
     for (let k = 0; k < count; k++) samples.add(weight, score(sample * count + k), 2 * k + (k === actual ? 1 : 0));
   };
+}
+
+/** @throws `shape` where scores are of another number of classes than the option says */
+export function checkClasses(where: string, classes: number | null, count: number): void {
+  if (classes === null || classes === count || (classes === 2 && count === 1)) return;
+  throw new LosswrightError({
+    code: "shape",
+    where,
+    field: "scores",
+    found: count === 1 ? "scores of one class" : `scores of ${count} classes`,
+    expected: `${classes} along K, as the option classes says`,
+  });
 }
 
 /** Scores of one class, or of any set of entries, with 1 for positives. */

@@ -14,6 +14,12 @@ import {
 import { type Curve, curvesOf } from "./curve.js";
 import { thresholdsOf } from "./thresholds.js";
 
+/** Options of {@link precisionRecallCurve}. */
+export interface PrecisionRecallCurveOptions extends ClassScoresOptions {
+  /** Whether points are left out whose recall both neighbors have too. Default false. */
+  readonly dropIntermediate: boolean;
+}
+
 interface PrecisionRecallCurveState {
   readonly samples: Samples;
   readonly [name: string]: Samples;
@@ -34,7 +40,7 @@ export type PrecisionRecallCurve = Curve<(typeof names)[number]> & {
  */
 export const precisionRecallCurve = /*#__PURE__*/ defineMetric<
   ScoreFields,
-  ClassScoresOptions,
+  PrecisionRecallCurveOptions,
   PrecisionRecallCurveState,
   PrecisionRecallCurve
 >({
@@ -47,16 +53,23 @@ export const precisionRecallCurve = /*#__PURE__*/ defineMetric<
   options: {
     ...classScoresOptions,
     multilabel: flagOption("labels are [..., K] flags that are each there or not", false),
+    dropIntermediate: flagOption("whether points are left out whose recall both neighbors have too", false),
   },
   fields: ({ multilabel }, given) => scoreFields(multilabel, given),
   forms: () => [["scores", "labels"]],
   ignored: "labels",
   state: () => ({ samples: new Samples(columns) }),
   open: (fields, { samples }, options) => openScores("precisionRecallCurve", fields, samples, options),
-  compute: ({ samples }) =>
+  compute: ({ samples }, { dropIntermediate }) =>
     curvesOf(readScores("precisionRecallCurve", samples), names, (scored) => {
-      const { thresholds, truePositives, falsePositives } = thresholdsOf(scored);
-      const positives = truePositives.at(-1) ?? 0;
+      const found = thresholdsOf(scored);
+      const positives = found.truePositives.at(-1) ?? 0;
+      const isKept = (_: number, i: number) => !dropIntermediate || endsRecall(found.truePositives, i);
+      const [thresholds, truePositives, falsePositives] = [
+        found.thresholds.filter(isKept),
+        found.truePositives.filter(isKept),
+        found.falsePositives.filter(isKept),
+      ];
       const precision = truePositives.map((above, i) => above / (above + falsePositives[i]!));
       const recall = truePositives.map((above) => (positives === 0 ? 1 : above / positives));
       return {
@@ -66,3 +79,8 @@ export const precisionRecallCurve = /*#__PURE__*/ defineMetric<
       };
     }),
 });
+
+/** Whether a point is the first or the last of those that found as many positives. */
+function endsRecall(truePositives: Float64Array, i: number): boolean {
+  return truePositives[i] !== truePositives[i - 1] || truePositives[i] !== truePositives[i + 1];
+}

@@ -61,8 +61,9 @@ export const rocCurve = /*#__PURE__*/ defineMetric<ScoreFields, RocCurveOptions,
         [0, ...found.truePositives],
         [0, ...found.falsePositives],
       ];
+      // The highest score stays too, as in scikit-learn, which adds the point of +∞ afterwards.
       const isCorner = (i: number) =>
-        i === 0 || i === above.length - 1 || bends(above, i) || bends(below, i) || !dropIntermediate;
+        i <= 1 || i === above.length - 1 || bends(above, i) || bends(below, i) || !dropIntermediate;
       const kept = [...above.keys()].filter(isCorner);
       const [positives, negatives] = [above.at(-1)!, below.at(-1)!];
       return {
