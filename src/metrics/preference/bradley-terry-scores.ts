@@ -22,7 +22,7 @@ export type BradleyTerryFields = CommonFields &
   (
     | {
         /** `[I, I]`: how often i beat j; a tie is half a win for each. */
-        readonly wins: Tensor<Unlabeled>;
+        readonly wins: Tensor<"scores" | "targets" | Unlabeled>;
       }
     | { readonly winners: Tensor<"classIndices" | Unlabeled>; readonly losers: Tensor<"classIndices" | Unlabeled> }
   );
@@ -64,7 +64,7 @@ export const bradleyTerryScores = /*#__PURE__*/ defineMetric<
       axes: ["I", "I"],
       holds: "reals",
       range: { words: "a number of wins of at least 0", has: (value) => value >= 0 },
-      roles: [],
+      roles: ["scores", "targets"],
     },
     winners: { meaning: "the item that won", axes: ["..."], holds: "indices", roles: ["classIndices"] },
     losers: { meaning: "the item that lost", axes: ["..."], holds: "indices", roles: ["classIndices"] },
@@ -74,7 +74,7 @@ export const bradleyTerryScores = /*#__PURE__*/ defineMetric<
   open: (fields, { sums }, { items }) => {
     if (fields.has("wins")) {
       const count = fields.size("I");
-      if (items !== null && items !== count) throw otherCount(count, items);
+      if (count > stride || (items !== null && items !== count)) throw otherCount(count, items);
       const wins = fields.reals("wins");
       return (_, weight) => {
         for (let i = 0; i < count; i++) {
@@ -102,13 +102,13 @@ export const bradleyTerryScores = /*#__PURE__*/ defineMetric<
 /** Cells are kept by one number each: winner · stride + loser. */
 const stride = 4096;
 
-function otherCount(count: number, items: number): LosswrightError {
+function otherCount(count: number, items: number | null): LosswrightError {
   return new LosswrightError({
     code: "shape",
     where: "bradleyTerryScores",
     field: "wins",
     found: `[${count}, ${count}]`,
-    expected: `[${items}, ${items}], as the option items says`,
+    expected: items === null ? `at most ${stride} items` : `[${items}, ${items}], as the option items says`,
   });
 }
 
@@ -154,12 +154,14 @@ function maximize(wins: readonly Float64Array[]): Float64Array {
       }
     }
     const step = solve(curvature, gradient);
+    // So near the maximum the likelihood's own rounding is larger than what a step can gain.
+    const isClose = step.every((value) => Math.abs(value) < 1e-4);
     let share = 1;
     let next = scores;
     for (; share > 1e-12; share /= 2) {
       next = scores.map((score, i) => score + share * step[i]!);
       const found = logLikelihood(wins, next);
-      if (found >= best) {
+      if (isClose || found >= best) {
         best = found;
         break;
       }

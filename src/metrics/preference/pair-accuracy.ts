@@ -13,5 +13,6 @@ export const pairAccuracy = /*#__PURE__*/ definePairMean<ChosenFields>({
   source: "TRL rewards/accuracies",
   sides: ["chosen", "rejected"],
   meanings: ["the score of the preferred answer", "the score of the other answer"],
+  infinite: true,
   term: (chosen, rejected) => (chosen > rejected ? 1 : 0),
 });

@@ -11,12 +11,12 @@ export interface ChosenFields extends CommonFields {
 const roles = ["scores", "logits", "logProbabilities"] as const;
 
 /** Scores of two sides. */
-export function pairFields(
-  first: string,
-  second: string,
+function pairFields(
+  [first, second]: readonly [string, string],
   meanings: readonly [string, string],
+  infinite: boolean,
 ): Record<string, MetricField> {
-  const field = (meaning: string): MetricField => ({ meaning, axes: ["..."], holds: "reals", infinite: true, roles });
+  const field = (meaning: string): MetricField => ({ meaning, axes: ["..."], holds: "reals", infinite, roles });
   return { [first]: field(meanings[0]), [second]: field(meanings[1]) };
 }
 
@@ -28,14 +28,16 @@ export function definePairMean<Fields>(given: {
   readonly source: string;
   readonly sides: readonly [string, string];
   readonly meanings: readonly [string, string];
+  /** Whether a score may be ±∞: where only the order counts. */
+  readonly infinite: boolean;
   term(first: number, second: number): number;
 }): MetricFactory<Fields, object, number> {
-  const { name, summary, formula, source, sides, meanings, term } = given;
+  const { name, summary, formula, source, sides, meanings, infinite, term } = given;
   return defineMetric<Fields, object, ReturnType<typeof onlySums>, number>({
     name,
     documentation: { summary, formula, source, goal: "maximize" },
     options: {},
-    fields: () => pairFields(...sides, meanings),
+    fields: () => pairFields(sides, meanings, infinite),
     forms: () => [sides],
     state: onlySums,
     open: (fields: BoundFields, { sums }) => {

@@ -13,5 +13,6 @@ export const rewardMargin = /*#__PURE__*/ definePairMean<ChosenFields>({
   source: "TRL rewards/margins",
   sides: ["chosen", "rejected"],
   meanings: ["the score of the preferred answer", "the score of the other answer"],
+  infinite: false,
   term: (chosen, rejected) => chosen - rejected,
 });

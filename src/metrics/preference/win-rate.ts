@@ -19,5 +19,6 @@ export const winRate = /*#__PURE__*/ definePairMean<WinFields>({
   source: "ties count half, as in AlpacaEval",
   sides: ["left", "right"],
   meanings: ["the score of the left answer", "the score of the right answer"],
+  infinite: true,
   term: (left, right) => (left > right ? 1 : left === right ? 0.5 : 0),
 });

@@ -3,6 +3,7 @@ import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineMetric, type MetricFactory, onlySums } from "../metric.js";
 import {
   averageOutputs,
+  checkOutputs,
   type OutputsOption,
   outputsOption,
   type RegressionFields,
@@ -36,21 +37,21 @@ export function defineElementMean<Own extends object>(given: {
     open: (fields, { sums }, options) => {
       const count = options.outputs === null ? 1 : fields.size("K");
       const [prediction, target] = [fields.reals("predictions"), fields.reals("targets")];
-      const weights = sums.of("weight");
-      const terms = Array.from({ length: count }, (_, k) => sums.of(k));
+      // Sums of output k: its terms, and its weight.
+      const held = Array.from({ length: 2 * count }, (_, key) => sums.of(key));
       return (sample, weight) => {
-        weights.add(weight);
         for (let k = 0; k < count; k++) {
           const at = sample * count + k;
-          terms[k]!.add(weight * term(prediction(at), target(at), options));
+          held[2 * k]!.add(weight * term(prediction(at), target(at), options));
+          held[2 * k + 1]!.add(weight);
         }
       };
     },
     compute: ({ sums }, { outputs }) => {
-      const means = sums
-        .keys()
-        .filter((key) => key !== "weight")
-        .map((key) => finish(sums.value(key) / sums.value("weight")));
+      const count = sums.keys().length / 2;
+      const weights = Array.from({ length: count }, (_, k) => sums.value(2 * k + 1));
+      checkOutputs(name, weights);
+      const means = weights.map((weight, k) => finish(sums.value(2 * k) / weight));
       return averageOutputs(means, outputs);
     },
   });

@@ -2,7 +2,13 @@ import { choiceOption, nullableOption } from "../../contract/index.js";
 import { addProduct, addWeightedProduct, alignedIntegers, roundedRatio } from "../../tally/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { defineMetric, type MetricFactory, onlySums } from "../metric.js";
-import { averageOutputs, type RegressionFields, regressionFields, regressionForms } from "./regression-fields.js";
+import {
+  averageOutputs,
+  checkOutputs,
+  type RegressionFields,
+  regressionFields,
+  regressionForms,
+} from "./regression-fields.js";
 
 /** Options of {@link r2} and {@link explainedVariance}. */
 export interface ExplainedOptions {
@@ -13,12 +19,13 @@ export interface ExplainedOptions {
   readonly outputs: "mean" | "raw" | "variance" | null;
 }
 
-/** What is summed of an output: w, w·t, w·t², w·e, w·e² for the error e = t − p; and how many samples there are. */
-const moments = ["weight", "target", "targetSquared", "error", "errorSquared", "count"] as const;
+/** What is summed of an output: w, w·t, w·t², w·p, w·p², w·t·p, and how many samples there are. */
+const moments = ["weight", "target", "targetSquared", "prediction", "predictionSquared", "product", "count"] as const;
 
-/** The same as integers of one unit. */
+/** What follows of them, as integers of one unit; e = t − p is the error. */
 export interface Moments {
   readonly weight: bigint;
+  /** Σwe and Σwe². */
   readonly error: bigint;
   readonly errorSquared: bigint;
   /** Σw Σwt² − (Σwt)²: the variance of the targets times (Σw)². */
@@ -68,14 +75,14 @@ export function defineExplained(given: {
       return (sample, weight) => {
         for (let k = 0; k < count; k++) {
           const at = sample * count + k;
-          const [w, t, tt, e, ee, n] = held[k]!;
-          const value = target(at);
-          const error = value - prediction(at);
+          const [w, t, tt, p, pp, tp, n] = held[k]!;
+          const [wanted, said] = [target(at), prediction(at)];
           w!.add(weight);
-          addProduct(t!, weight, value);
-          addWeightedProduct(tt!, weight, value, value);
-          addProduct(e!, weight, error);
-          addWeightedProduct(ee!, weight, error, error);
+          addProduct(t!, weight, wanted);
+          addWeightedProduct(tt!, weight, wanted, wanted);
+          addProduct(p!, weight, said);
+          addWeightedProduct(pp!, weight, said, said);
+          addWeightedProduct(tp!, weight, wanted, said);
           n!.add(1);
         }
       };
@@ -83,6 +90,10 @@ export function defineExplained(given: {
     compute: ({ sums }, { outputs }) => {
       const count = Math.ceil(sums.keys().length / moments.length);
       const own = (k: number) => moments.map((_, m) => sums.of(k * moments.length + m));
+      checkOutputs(
+        name,
+        Array.from({ length: count }, (_, k) => own(k).at(-1)!.value),
+      );
       // One unit for all outputs: their spreads are compared below.
       const aligned = alignedIntegers(Array.from({ length: count }, (_, k) => own(k).slice(0, -1)).flat());
       const found = Array.from({ length: count }, (_, k) => {
@@ -90,14 +101,9 @@ export function defineExplained(given: {
         // Squares beyond float64 leave nothing to say.
         if (!aligned || samples < least) return { value: Number.NaN, spread: 0n };
         const at = k * (moments.length - 1);
-        const [weight, target, targetSquared, error, errorSquared] = aligned.integers.slice(at) as [
-          bigint,
-          bigint,
-          bigint,
-          bigint,
-          bigint,
-        ];
-        const spread = weight * targetSquared - target * target;
+        const [weight, t, tt, p, pp, tp] = aligned.integers.slice(at, at + 6) as [bigint, ...bigint[]];
+        const [error, errorSquared] = [t! - p!, tt! - 2n * tp! + pp!];
+        const spread = weight * tt! - t! * t!;
         const left = unexplained({ weight, error, errorSquared, spread, count: samples });
         const value = spread === 0n ? (left === 0n ? 1 : 0) : roundedRatio(spread - left, spread);
         return { value, spread };

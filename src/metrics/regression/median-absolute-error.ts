@@ -1,4 +1,4 @@
-import { sortedOrder } from "../../numerics/index.js";
+import { powerOfTwo, sortedOrder } from "../../numerics/index.js";
 import { ExactSum } from "../../tally/index.js";
 import { Samples } from "../accumulators.js";
 import { defineMetric } from "../metric.js";
@@ -37,13 +37,16 @@ export const medianAbsoluteError = /*#__PURE__*/ defineMetric<RegressionFields, 
     const whole = new ExactSum();
     for (const i of order) whole.add(weights?.[i] ?? 1);
     const half = whole.value / 2;
+    // Fractional weights add up to half only up to rounding.
+    const slack = whole.value * powerOfTwo(-52);
     const below = new ExactSum();
     for (let start = 0; start < order.length; ) {
       const error = errors[order[start]!]!;
       let end = start;
       for (; end < order.length && errors[order[end]!] === error; end++) below.add(weights?.[order[end]!] ?? 1);
-      if (below.value > half || end === order.length) return error;
-      if (below.value === half) return (error + errors[order[end]!]!) / 2;
+      if (end === order.length) return error;
+      if (Math.abs(below.value - half) <= slack) return (error + errors[order[end]!]!) / 2;
+      if (below.value > half) return error;
       start = end;
     }
     return Number.NaN;

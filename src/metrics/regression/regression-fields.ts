@@ -1,4 +1,5 @@
 import { choiceOption, nullableOption } from "../../contract/index.js";
+import { LosswrightError } from "../../errors/index.js";
 import { type Tensor, type Unlabeled, view } from "../../tensor/index.js";
 import type { CommonFields, MetricField } from "../fields.js";
 
@@ -46,4 +47,20 @@ export const regressionForms = (): readonly (readonly string[])[] => [["predicti
 export function averageOutputs(values: readonly number[], outputs: Outputs): number | Tensor<Unlabeled, "float64"> {
   if (outputs === "raw") return view(Float64Array.from(values), [values.length], "unlabeled", "float64");
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/**
+ * Outputs are counted alike where every update had all of them.
+ *
+ * @throws `argument` where updates had different numbers of outputs
+ */
+export function checkOutputs(where: string, weights: readonly number[]): void {
+  if (weights.every((weight) => weight === weights[0])) return;
+  throw new LosswrightError({
+    code: "argument",
+    where,
+    field: "predictions",
+    found: "updates of different numbers of outputs",
+    expected: "one number of outputs along the last axis in all updates",
+  });
 }

@@ -1,5 +1,5 @@
 import { choiceOption } from "../../contract/index.js";
-import { log, pow } from "../../numerics/index.js";
+import { expm1, log } from "../../numerics/index.js";
 import { defineMetric, onlySums } from "../metric.js";
 import {
   openQueries,
@@ -43,11 +43,19 @@ export const ndcg = /*#__PURE__*/ defineMetric<RetrievalFields, NdcgOptions, Ret
       ["average", "ignore"],
     ),
   },
-  fields: () => retrievalFields(true),
+  fields: ({ gain }) => {
+    const { relevance, ...others } = retrievalFields(true);
+    if (gain === "linear") return { ...others, relevance };
+    // 2^1000 is as far as a sum of gains stays finite.
+    return {
+      ...others,
+      relevance: { ...relevance, range: { words: "a grade in [0, 1000]", has: (g) => g >= 0 && g <= 1000 } },
+    };
+  },
   forms: retrievalForms,
   state: onlySums,
   open: (fields, { sums }, options) => {
-    const gainOf = options.gain === "linear" ? (grade: number) => grade : (grade: number) => pow(2, grade) - 1;
+    const gainOf = options.gain === "linear" ? (grade: number) => grade : (grade: number) => expm1(grade * Math.LN2);
     const gains = new Float64Array(fields.size("N"));
     const discount = discounts(fields.size("N"));
     return openQueries(fields, sums, options, true, (ranking) => {

@@ -5,10 +5,10 @@ import type { BoundFields, MetricField } from "../fields.js";
 
 /** Scores of documents beside what they are worth, one row a query. */
 export interface RetrievalFields {
-  /** `[Q, N]`; of equal scores the earlier document ranks first. */
+  /** `[Q, N]`; of equal scores the later document ranks first. */
   readonly scores: Tensor<"scores" | "logits" | "probabilities" | "logProbabilities" | Unlabeled>;
   /** `[Q, N]`: 1 for relevant documents, 0 for others; grades for `ndcg`. */
-  readonly relevance: Tensor<"targets" | "scores" | "mask" | Unlabeled>;
+  readonly relevance: Tensor<"targets" | "scores" | "mask" | "classIndices" | Unlabeled>;
   /** `[Q, N]`: 1 where the document exists. */
   readonly mask?: Tensor<"mask" | Unlabeled>;
   /** `[Q]`: the weight of each query. */
@@ -49,7 +49,7 @@ export function retrievalFields(isGraded: boolean): Readonly<Record<"scores" | "
       axes: ["...", "N"],
       holds: isGraded ? "reals" : "flags",
       ...(isGraded && { range: { words: "a grade of at least 0", has: (value: number) => value >= 0 } }),
-      roles: ["targets", "scores", "mask"],
+      roles: ["targets", "scores", "mask", "classIndices"],
     },
     mask: { meaning: "1 where the document exists", axes: ["...", "N"], holds: "flags", roles: ["mask"] },
   };
@@ -82,7 +82,7 @@ export function rankingOf(fields: BoundFields, isGraded: boolean): (query: numbe
       order[length] = length;
       length++;
     }
-    const ranked = order.subarray(0, length).sort((a, b) => keys[b]! - keys[a]! || a - b);
+    const ranked = order.subarray(0, length).sort((a, b) => keys[b]! - keys[a]! || b - a);
     for (let place = 0; place < length; place++) {
       scores[place] = keys[ranked[place]!]!;
       relevance[place] = worths[ranked[place]!]!;
