@@ -23,6 +23,11 @@ export {
 } from "./decisions/index.js";
 export { type ErrorCode, type ErrorDetails, LosswrightError } from "./errors/index.js";
 export { allocate, close, type KernelSource, loadKernels, release, setThreads } from "./kernels/index.js";
+export type { Diagnosis, DiagnosisOptions, MetricDiagnosis, Verdict } from "./log/diagnose.js";
+export type { MetricGoal, MetricGoals } from "./log/goal.js";
+export { type MergedLogs, mergeLogs } from "./log/merge.js";
+export { type Mismatch, mismatches, mismatchOf } from "./log/mismatches.js";
+export { type GivenEvaluation, type GivenStep, ObjectiveLog, type ObjectiveLogOptions } from "./log/objective-log.js";
 export * from "./losses/all.js";
 export { hardNegatives } from "./losses/contrastive/hard-negatives.js";
 export type {

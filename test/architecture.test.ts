@@ -20,10 +20,10 @@ const table: Readonly<Record<string, readonly string[] | typeof everything>> = {
   chat: ["tensor", "sequence"],
   losses: ["tensor", "tally", "contract", "kernels", "sequence"],
   metrics: ["tensor", "tally", "contract", "kernels", "sequence", "losses"],
-  decisions: ["tensor"],
+  decisions: ["tensor", "tally"],
   calibration: ["tensor", "tally", "contract", "decisions"],
   charts: [],
-  log: ["tensor", "tally", "contract", "losses", "metrics", "charts"],
+  log: ["tensor", "tally", "contract", "losses", "metrics", "charts", "io"],
   group: ["tally", "tensor", "losses"],
   report: ["tensor", "contract", "metrics", "charts"],
   io: ["tensor", "tally", "contract", "losses"],
@@ -123,9 +123,9 @@ describe("imports", () => {
     for (const folder of edges.keys()) visit(folder, []);
   });
 
-  it("reach another folder through its index, but for the losses' registry, the disk and the kernels' modules", () => {
+  it("reach another folder through its index, but for the losses' registry, the disk, logs on it and the kernels' modules", () => {
     // A loss imports the one module it needs: through an index every bundle would hold all of them.
-    const besides = ["losses/registry.js", "io/files.js", ...binaries];
+    const besides = ["losses/registry.js", "io/files.js", "log/files.js", ...binaries];
     const around = crossings.filter(({ from, specifier }) => {
       const target = targetOf({ from, specifier })!;
       return !/^[^/]+\/index\.js$/.test(target) && !besides.includes(target);
@@ -162,5 +162,11 @@ describe("imports", () => {
   it("keep the disk in io/files and the command line", () => {
     const disk = imports.filter(({ specifier }) => /^node:fs/.test(specifier)).map(({ from }) => from);
     expect(disk.filter((from) => from !== "io/files.ts" && folderOf(from) !== "cli")).toEqual([]);
+  });
+
+  it("bring nothing from Node into logs, charts and reports, but where a log has its file", () => {
+    const files = imports.filter(({ from }) => ["log", "charts", "report"].includes(folderOf(from)));
+    const fromNode = files.filter((found) => found.specifier.startsWith("node:") || targetOf(found) === "io/files.js");
+    expect(fromNode.filter(({ from }) => from !== "log/files.ts")).toEqual([]);
   });
 });

@@ -20,8 +20,8 @@ function drawn() {
 function trained(objective, { train, held }) {
   const log = new ObjectiveLog({ objective: crossEntropy(), metrics: ["fBeta"] });
   const model = new Linear(features, count);
-  for (let step = 0; step <= 80; step++) {
-    if (step % 5 === 0 && step > 0) {
+  for (let step = 0; step <= 60; step++) {
+    if (step % 4 === 0 && step > 0) {
       const logits = model.forward(held.pixels);
       const f1 = fBeta({ average: "macro" }).update({ scores: logits, labels: held.labels });
       log.evaluation(step, {

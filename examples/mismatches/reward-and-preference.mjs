@@ -12,22 +12,28 @@ function answer(next) {
 
 function drawn() {
   const next = random(17);
-  const pairs = (count, prefer) =>
+  const pairs = (count, prefer, isLevel = false) =>
     Array.from({ length: count }, () => {
       const [one, other] = [answer(next), answer(next)];
+      // Cut to one length, the longer answer cannot be told by it.
+      if (isLevel) [other.length, other.features[2]] = [one.length, one.length];
       return prefer(one) >= prefer(other) ? [one, other] : [other, one];
     });
   const hurried = ({ quality, length }) => 0.3 * quality + length;
   const careful = ({ quality }) => quality;
-  return { train: pairs(1000, hurried), held: pairs(500, hurried), careful: pairs(500, careful) };
+  const judged = { careful: pairs(500, careful) };
+  return {
+    ofAnyLength: { train: pairs(1000, hurried), held: pairs(500, hurried), ...judged },
+    ofOneLength: { train: pairs(1000, hurried, true), held: pairs(500, hurried, true), ...judged },
+  };
 }
 
 const objective = pairwiseLogistic();
 
-function trained({ train, held, careful }, features) {
+function trained({ train, held, careful }) {
   const log = new ObjectiveLog({ objective, metrics: ["pairAccuracy"] });
-  const side = (pairs, index) => pairs.map((pair) => pair[index].features.slice(0, features));
-  const model = new Linear(features, 1);
+  const side = (pairs, index) => pairs.map((pair) => pair[index].features);
+  const model = new Linear(3, 1);
   const scored = (pairs) => ({
     chosen: flat(model.forward(side(pairs, 0))),
     rejected: flat(model.forward(side(pairs, 1))),
@@ -40,8 +46,8 @@ function trained({ train, held, careful }, features) {
       });
     }
     const { gradients } = objective.valueAndGradients(scored(train));
-    model.learn(side(train, 0), gradients.chosen, 1);
-    model.learn(side(train, 1), gradients.rejected, 1);
+    model.learn(side(train, 0), gradients.chosen, 0.3);
+    model.learn(side(train, 1), gradients.rejected, 0.3);
   }
   return log;
 }
@@ -51,8 +57,8 @@ export default function run() {
   return {
     title: "Reward loss falls, held-out preferences do not get better: length",
     runs: [
-      { name: "with length", log: trained(data, 3) },
-      { name: "without length", log: trained(data, 2) },
+      { name: "pairs of any length", log: trained(data.ofAnyLength) },
+      { name: "pairs of one length", log: trained(data.ofOneLength) },
     ],
   };
 }

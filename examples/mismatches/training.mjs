@@ -105,20 +105,20 @@ export async function main(url, { title, runs, notes = [] }) {
   console.log(`${title}\n`);
   for (const { name, log } of runs) {
     const metrics = Object.keys(log.header.metrics);
+    const row = (cells) => `  ${cells.map((cell) => `${cell}`.padStart(14)).join("")}`;
     console.log(name);
-    console.log(`  ${["step", "objective", ...metrics].map((head) => head.padStart(12)).join("")}`);
+    console.log(row(["step", "objective", ...metrics]));
     const shown = log.evaluations.filter((_, i, { length }) => i % Math.ceil(length / 5) === 0 || i === length - 1);
     for (const { step, objective, metrics: found } of shown) {
       const numbers = [objective.value, ...metrics.map((metric) => found[metric])];
-      console.log(
-        `  ${[step, ...numbers.map((value) => value.toPrecision(4))].map((x) => `${x}`.padStart(12)).join("")}`,
-      );
-    }
-    for (const { message, advice } of log.diagnose().metrics) {
-      console.log(`  ${message}`);
-      for (const line of advice) console.log(`    try: ${line}`);
+      console.log(row([step, ...numbers.map((value) => value.toPrecision(4))]));
     }
     console.log();
+  }
+  // The first run is the one that goes wrong; the others show what helps.
+  for (const { message, advice } of runs[0].log.diagnose().metrics) {
+    console.log(`${runs[0].name}: ${message}`);
+    for (const line of advice) console.log(`  try: ${line}`);
   }
   for (const note of notes) console.log(note);
   const [folder] = argv.slice(2);

@@ -5,6 +5,7 @@ import { addAudit } from "./commands/audit.js";
 import { addEvaluate } from "./commands/evaluate.js";
 import { addInspect } from "./commands/inspect.js";
 import { addLikelihoods } from "./commands/likelihoods.js";
+import { addLog } from "./commands/log.js";
 import { addLosses } from "./commands/losses.js";
 import { addMetrics } from "./commands/metrics.js";
 import { exitCodes, printError } from "./exit.js";
@@ -17,7 +18,7 @@ async function main(): Promise<void> {
     .showHelpAfterError("Try losswright --help.")
     .exitOverride()
     .configureHelp({ helpWidth: 80 });
-  for (const add of [addAudit, addEvaluate, addInspect, addLosses, addLikelihoods, addMetrics]) add(program);
+  for (const add of [addAudit, addEvaluate, addInspect, addLosses, addLikelihoods, addLog, addMetrics]) add(program);
   for (const command of program.commands) command.exitOverride().configureHelp({ helpWidth: 80 });
   // A reader that closes the pipe early has seen what it wanted.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {

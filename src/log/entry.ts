@@ -1,12 +1,26 @@
-import type { Contract } from "../contract/index.js";
-import { jsonNumber } from "../contract/index.js";
+import { type Contract, jsonNumber } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
-import type { WeightedSumContract } from "../losses/weighted-sum.js";
-import { WeightedTally } from "../losses/weighted-sum.js";
 import { ExactSum, type ExactSumJson, Tally, type TallyJson } from "../tally/index.js";
 
+/** The contract of a weighted sum, as `weightedSum(…).contract` is. */
+export interface LoggedSumContract {
+  readonly objective: "weightedSum";
+  readonly parts: { readonly [name: string]: { readonly contract: Contract; readonly weight: number } };
+  readonly version: number;
+}
+
 /** The contract of what is trained: one objective, or a weighted sum of several. */
-export type LoggedContract = Contract | WeightedSumContract;
+export type LoggedContract = Contract | LoggedSumContract;
+
+/** The tallies of a weighted sum's parts, as a `WeightedTally` holds them. */
+export interface PartTallies {
+  readonly parts: Readonly<Record<string, Tally>>;
+}
+
+export function isPartTallies(value: unknown): value is PartTallies {
+  const parts = typeof value === "object" && value !== null && "parts" in value ? value.parts : undefined;
+  return typeof parts === "object" && parts !== null && Object.values(parts).every((part) => part instanceof Tally);
+}
 
 export type EntryKind = "train" | "evaluation";
 
@@ -16,7 +30,7 @@ export interface LoggedObjective {
   readonly numerator?: number;
   readonly denominator?: number;
   /** The undivided tally: logs of several ranks merge by it to the bit. */
-  readonly tally?: Tally | WeightedTally;
+  readonly tally?: Tally | PartTallies;
   /** The exact sums of the numerators and denominators that were merged, where there was no tally. */
   readonly sums?: { readonly numerator: ExactSum; readonly denominator: ExactSum };
 }
@@ -59,7 +73,7 @@ export function entryLine({ kind, step, time, objective, metrics }: LogEntry): s
       value: jsonNumber(value),
       ...(numerator !== undefined && { numerator: jsonNumber(numerator) }),
       ...(denominator !== undefined && { denominator: jsonNumber(denominator) }),
-      ...(tally && { tally: withoutContract(tally.toJSON()) }),
+      ...(tally && { tally: withoutContract(tally) }),
       ...(sums && { sums: { numerator: sums.numerator.toJSON(), denominator: sums.denominator.toJSON() } }),
     },
     ...(Object.keys(metrics).length > 0 && {
@@ -130,11 +144,9 @@ function fromJsonNumber(value: unknown): number | undefined {
 type BareTally = Omit<TallyJson, "contract" | "denominator"> & { readonly denominator: object };
 
 /** A tally's JSON without the contract, which it holds twice. */
-function withoutContract(json: TallyJson | ReturnType<WeightedTally["toJSON"]>): unknown {
-  if ("parts" in json) {
-    return { parts: Object.fromEntries(Object.entries(json.parts).map(([name, part]) => [name, bare(part)])) };
-  }
-  return bare(json);
+function withoutContract(tally: Tally | PartTallies): unknown {
+  if (tally instanceof Tally) return bare(tally.toJSON());
+  return { parts: Object.fromEntries(Object.entries(tally.parts).map(([name, part]) => [name, bare(part.toJSON())])) };
 }
 
 function bare({ contract: _, denominator, ...rest }: TallyJson): BareTally {
@@ -143,18 +155,18 @@ function bare({ contract: _, denominator, ...rest }: TallyJson): BareTally {
   return { ...rest, denominator: contract === null ? { contract, ...divisor } : divisor };
 }
 
-function tallyFrom(json: unknown, contract: LoggedContract): Tally | WeightedTally {
+function tallyFrom(json: unknown, contract: LoggedContract): Tally | PartTallies {
   if (!("parts" in contract)) return Tally.fromJSON(dressed(json as BareTally, contract));
   const parts = Object.entries((json as { parts?: Readonly<Record<string, BareTally>> })?.parts ?? {});
-  return WeightedTally.fromJSON({
+  return {
     parts: Object.fromEntries(
       parts.map(([name, part]) => {
-        const own = contract.parts[name]?.contract;
-        if (own) return [name, dressed(part, own)];
+        const own = Object.hasOwn(contract.parts, name) ? contract.parts[name]!.contract : undefined;
+        if (own) return [name, Tally.fromJSON(dressed(part, own))];
         throw new LosswrightError({ code: "argument", found: `a part ${name}`, expected: "parts of the contract" });
       }),
     ),
-  });
+  };
 }
 
 function dressed(json: BareTally, contract: Contract): TallyJson {

@@ -11,6 +11,7 @@ export {
   type GivenObjective,
   type GivenStep,
   type LogHeader,
+  type LogListener,
   ObjectiveLog,
   type ObjectiveLogOptions,
 } from "./objective-log.js";

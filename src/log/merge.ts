@@ -1,9 +1,8 @@
 import type { ContractInput } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
 import { objectiveFrom } from "../losses/index.js";
-import type { WeightedTally } from "../losses/weighted-sum.js";
 import { ExactSum, type MergeOptions, Tally } from "../tally/index.js";
-import type { EntryKind, LogEntry, LoggedContract, LoggedObjective } from "./entry.js";
+import type { EntryKind, LogEntry, LoggedContract, LoggedObjective, PartTallies } from "./entry.js";
 import { ObjectiveLog, quotient } from "./objective-log.js";
 
 /** A log of all ranks, and what had to be left out of it. */
@@ -80,19 +79,14 @@ function mergeObjectives(
 ): LoggedObjective {
   const tallies = parts.flatMap(({ tally }) => (tally ? [tally] : []));
   if (tallies.length === parts.length) {
-    const tally = tallies.reduce((sum, next) => (sum as Tally).merge(next as Tally, options)) as Tally | WeightedTally;
-    const objective = objectiveFrom(contract as ContractInput) as unknown as { value(tally: unknown): number };
-    const value = objective.value(tally);
+    const tally = tallies.reduce((sum, next) => mergeTallies(sum, next, options));
+    const objective = objectiveFrom(contract as ContractInput) as { value(tally: never): number };
+    const value = objective.value(tally as never);
     if (!(tally instanceof Tally)) return { value, tally };
     return { value, numerator: tally.numerator, denominator: tally.denominator.value, tally };
   }
   if (tallies.length === 0 && parts.every(({ numerator }) => numerator !== undefined)) {
-    const sum = (name: "numerator" | "denominator") =>
-      parts.reduce(
-        (all, part) => (part.sums ? all.merge(part.sums[name]) : (all.add(part[name]!), all)),
-        new ExactSum(),
-      );
-    const sums = { numerator: sum("numerator"), denominator: sum("denominator") };
+    const sums = { numerator: sumOf(parts, "numerator"), denominator: sumOf(parts, "denominator") };
     const [numerator, denominator] = [sums.numerator.value, sums.denominator.value];
     return { value: quotient(contract, numerator, denominator, where), numerator, denominator, sums };
   }
@@ -110,6 +104,27 @@ function mergeObjectives(
     expected: "a tally, or numerator and denominator, from every rank",
     fix: "log { tally }: a mean of means is another objective.",
   });
+}
+
+/** The exact sum over parts of what was given as one number, or merged before. */
+function sumOf(parts: readonly LoggedObjective[], name: "numerator" | "denominator"): ExactSum {
+  const sum = new ExactSum();
+  for (const part of parts) {
+    if (part.sums) sum.merge(part.sums[name]);
+    else sum.add(part[name]!);
+  }
+  return sum;
+}
+
+function mergeTallies(
+  left: Tally | PartTallies,
+  right: Tally | PartTallies,
+  options: MergeOptions,
+): Tally | PartTallies {
+  if (left instanceof Tally || right instanceof Tally) return (left as Tally).merge(right as Tally, options);
+  // Both were checked against the names of the contract when they were logged.
+  const parts = Object.entries(left.parts).map(([name, part]) => [name, part.merge(right.parts[name]!, options)]);
+  return { parts: Object.fromEntries(parts) };
 }
 
 function mergeMetrics(entries: readonly LogEntry[], where: string): Record<string, number> {

@@ -122,7 +122,7 @@ export const mismatches: readonly Mismatch[] = [
   {
     id: "reward-preference",
     title: "reward loss vs human preference",
-    objectives: ["pairwiseLogistic", "dpo", "cpo", "orpo", "simPo", "kto", "marginRanking", "plackettLuce"],
+    objectives: ["pairwiseLogistic", "dpo", "cpo", "orpo", "simPo", "kto", "marginRanking"],
     metrics: ["pairAccuracy", "winRate", "humanPreference", "preferenceAccuracy", "rewardAccuracy"],
     consequence: "The reward model overfits what the annotations happen to share: length, format, phrases.",
     why: "The loss counts pairs that the annotators ordered; what tells them apart in training may be an artifact that is absent elsewhere.",

@@ -1,27 +1,34 @@
 import { type ContractInput, canonicalText, firstDifference, type Json } from "../contract/index.js";
 import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
-import { type Objective, objectiveFrom } from "../losses/index.js";
-import { type WeightedSum, type WeightedSumContract, WeightedTally } from "../losses/weighted-sum.js";
+import { objectiveFrom } from "../losses/index.js";
 import type { Metric } from "../metrics/index.js";
 import { Tally } from "../tally/index.js";
 import { type Diagnosis, type DiagnosisOptions, diagnose } from "./diagnose.js";
 import {
   type EntryKind,
   entryLine,
+  isPartTallies,
   isStep,
   type LogEntry,
   type LoggedContract,
   type LoggedObjective,
+  type LoggedSumContract,
+  type PartTallies,
   readEntry,
 } from "./entry.js";
 import { type MetricGoal, type MetricGoals, metricGoals } from "./goal.js";
 
-// biome-ignore lint/suspicious/noExplicitAny: a log reads contracts and tallies, whatever the batch
-type AnyObjective = Objective<any, any> | WeightedSum<any>;
+/** What a log needs of an objective or a weighted sum. */
+interface AnyObjective {
+  readonly name: string;
+  readonly contract: LoggedContract;
+  value(tally: never): number;
+  readonly definition?: { readonly documentation: { readonly metric: string } };
+}
 
 export interface ObjectiveLogOptions {
   /** The objective that is trained, or its contract. */
-  readonly objective: AnyObjective | ContractInput | WeightedSumContract;
+  readonly objective: AnyObjective | ContractInput | LoggedSumContract;
   /** What the model is for: names of this library's metrics, or any names with their goals. */
   readonly metrics?: MetricGoals;
   /** Says that this log is to hold an objective alone. */
@@ -36,7 +43,7 @@ export interface ObjectiveLogOptions {
 
 /** What an objective came to: the whole tally, the two numbers that were divided, or their quotient. */
 export type GivenObjective =
-  | { readonly tally: Tally | WeightedTally }
+  | { readonly tally: Tally | PartTallies }
   | { readonly numerator: number; readonly denominator: number }
   | { readonly value: number };
 
@@ -47,8 +54,14 @@ export type GivenMetrics = Readonly<Record<string, number | Metric<any, number>>
 export type GivenStep = GivenObjective & { readonly metrics?: GivenMetrics };
 
 export interface GivenEvaluation {
-  readonly objective: GivenObjective | Tally | WeightedTally | number;
+  readonly objective: GivenObjective | Tally | PartTallies | number;
   readonly metrics?: GivenMetrics;
+}
+
+/** Whoever follows a log: an event file, a page that is drawn anew. */
+export interface LogListener {
+  readonly entry?: (entry: LogEntry) => void;
+  readonly resumed?: (fromStep: number) => void;
 }
 
 /** What the first line of a log says. */
@@ -79,6 +92,7 @@ export class ObjectiveLog {
   private readonly held: LogEntry[] = [];
   private readonly last: Record<EntryKind, number> = { train: -1, evaluation: -1 };
   private readonly now: () => number;
+  private readonly listeners: LogListener[] = [];
   private write: ObjectiveLogOptions["write"];
 
   /**
@@ -150,7 +164,7 @@ export class ObjectiveLog {
     }
     const { objective } = given;
     const isBare = typeof objective === "number";
-    const isTally = objective instanceof Tally || objective instanceof WeightedTally;
+    const isTally = objective instanceof Tally || isPartTallies(objective);
     this.add("evaluation", step, isBare ? { value: objective } : isTally ? { tally: objective } : objective, metrics);
   }
 
@@ -182,6 +196,7 @@ export class ObjectiveLog {
     for (const kind of ["train", "evaluation"] as const) {
       this.last[kind] = this.held.findLast((entry) => entry.kind === kind)?.step ?? -1;
     }
+    for (const { resumed } of this.listeners) resumed?.(fromStep);
     return dropped;
   }
 
@@ -226,6 +241,11 @@ export class ObjectiveLog {
     return log;
   }
 
+  /** Tells a listener of every entry that is logged from now on, and of every return to a checkpoint. */
+  listen(listener: LogListener): void {
+    this.listeners.push(listener);
+  }
+
   /** A log whose header is written already. */
   private static begun(header: LogHeader, { write, ...more }: Partial<ObjectiveLogOptions>): ObjectiveLog {
     const { contract, metrics, withoutMetric } = header;
@@ -260,6 +280,7 @@ export class ObjectiveLog {
     // Written first: what the disk refuses is not in the log either.
     this.write?.(`${entryLine(entry)}\n`);
     this.take(entry, where);
+    for (const { entry: tell } of this.listeners) tell?.(entry);
   }
 
   private take(entry: LogEntry, where: string): void {
@@ -308,7 +329,7 @@ function headerOf(objective: AnyObjective, { metrics = [], withoutMetric }: Obje
   const goals = metricGoals(metrics);
   const count = Object.keys(goals).length;
   if (count === 0 && withoutMetric !== true) {
-    const usual = "definition" in objective ? objective.definition.documentation.metric : "the metric of the task";
+    const usual = objective.definition?.documentation.metric ?? "the metric of the task";
     throw new LosswrightError({
       code: "argument",
       where: "ObjectiveLog",
@@ -333,7 +354,7 @@ function headerOf(objective: AnyObjective, { metrics = [], withoutMetric }: Obje
 
 function objectiveOf(given: ObjectiveLogOptions["objective"]): AnyObjective {
   const isObjective = typeof given === "object" && given !== null && "contract" in given && "value" in given;
-  return isObjective ? (given as AnyObjective) : objectiveFrom(given as ContractInput);
+  return isObjective ? (given as AnyObjective) : (objectiveFrom(given as ContractInput) as AnyObjective);
 }
 
 function readHeader(line: string | undefined, where: string): LogHeader {
@@ -384,10 +405,10 @@ function readObjective(objective: AnyObjective, given: GivenObjective, where: st
   }
   if ("tally" in given) {
     const { tally } = given;
-    if (tally instanceof WeightedTally) return { value: valueOf(objective, tally), tally };
+    if (isPartTallies(tally)) return { value: valueBy(objective, tally), tally };
     if (!(tally instanceof Tally)) throw notA(where, "tally", tally, "a tally");
     return {
-      value: valueOf(objective, tally),
+      value: valueBy(objective, tally),
       numerator: tally.numerator,
       denominator: tally.denominator.value,
       tally,
@@ -403,9 +424,9 @@ function readObjective(objective: AnyObjective, given: GivenObjective, where: st
   return { value: quotient(objective.contract, numerator, denominator, where), numerator, denominator };
 }
 
-function valueOf(objective: AnyObjective, tally: Tally | WeightedTally): number {
+function valueBy(objective: AnyObjective, tally: Tally | PartTallies): number {
   // A tally of the other kind is refused by the objective itself.
-  return (objective as { value(tally: unknown): number }).value(tally);
+  return objective.value(tally as never);
 }
 
 /** One division; where nothing was counted, what the contract says. */
