@@ -13,7 +13,15 @@ import type { Sums } from "../accumulators.js";
 import type { BoundFields } from "../fields.js";
 import { defineMetric, type MetricFactory, onlySums } from "../metric.js";
 import type { ClassFields } from "./class-fields.js";
-import { type ConfusionOptions, confusionFields, confusionForms, confusionOptions, sumOf } from "./confusion.js";
+import {
+  type ConfusionOptions,
+  checkClassCount,
+  confusionFields,
+  confusionForms,
+  confusionOptions,
+  mostClasses,
+  sumOf,
+} from "./confusion.js";
 import { labelFlagFields } from "./labels.js";
 import { labelClass, predictedClass } from "./predicted-class.js";
 import { rankOf } from "./top-k.js";
@@ -99,6 +107,7 @@ export function defineClassScore<Own extends object>(given: {
     state: onlySums,
     open: (fields, { sums }, chosen) => {
       checkOptions(name, chosen);
+      checkClassCount(name, fields, chosen.average === "binary" ? 2 : chosen.classes);
       const ratio = (right: number, predicted: number, actual: number) =>
         divided(quotient({ right, predicted, actual }, chosen), chosen.zeroDivision);
       if (chosen.average === "samples") return openSamples(fields, sums, ratio);
@@ -145,7 +154,7 @@ function cellsOf(sums: Sums): (index: number, part: number) => ExactSum {
 
 function openClasses(fields: BoundFields, sums: Sums, { classes, topK, average }: ClassScoreOptions) {
   const cell = cellsOf(sums);
-  const bound = average === "binary" ? 2 : classes;
+  const bound = average === "binary" ? 2 : (classes ?? mostClasses);
   const label = labelClass(fields, bound);
   if (topK === null) {
     const prediction = predictedClass(fields, bound);
@@ -173,9 +182,11 @@ function openFlags(fields: BoundFields, sums: Sums) {
   const cell = cellsOf(sums);
   const length = fields.size("K");
   const [label, prediction] = [fields.flags("labels"), fields.flags("predictions")];
-  // Every column is a class, whether a flag of it is ever set or not.
-  for (let k = 0; k < length; k++) for (let part = 0; part < partCount; part++) cell(k, part);
+  let isFirst = true;
   return (sample: number, weight: number) => {
+    // Every column of a sample is a class, whether a flag of it is ever set or not.
+    if (isFirst) for (let key = 0; key < length; key++) cell(key, 0);
+    isFirst = false;
     for (let k = 0; k < length; k++) {
       const [actual, predicted] = [label(sample * length + k), prediction(sample * length + k)];
       if (actual && predicted) cell(k, 0).add(weight);
@@ -210,11 +221,13 @@ function openSamples(
 
 function average(sums: Sums, chosen: ClassScoreOptions, of: (counts: Counts) => number): ClassScore {
   if (chosen.average === "samples") return sums.value("value") / sums.value("weight");
-  const highest = sums
-    .keys()
-    .reduce<number>((most, key) => Math.max(most, Math.floor((key as number) / partCount)), -1);
+  const keys = sums.keys();
+  if (keys.length === 0 && chosen.average !== "none") return Number.NaN;
+  const highest = keys.reduce<number>((most, key) => Math.max(most, Math.floor((key as number) / partCount)), -1);
   const count = chosen.average === "binary" ? 2 : (chosen.classes ?? highest + 1);
-  const all = Array.from({ length: count }, (_, k) => parts.map((__, part) => sums.of(k * partCount + part)));
+  // Reading leaves the state as it is: a sum that was never added to is not made in it.
+  const sumAt = (key: number) => (sums.has(key) ? sums.of(key) : new ExactSum());
+  const all = Array.from({ length: count }, (_, k) => parts.map((__, part) => sumAt(k * partCount + part)));
   const countsOf = (list: readonly ExactSum[]): Counts => ({
     right: list[0]!.value,
     predicted: list[1]!.value,
@@ -228,16 +241,15 @@ function average(sums: Sums, chosen: ClassScoreOptions, of: (counts: Counts) => 
   const every = chosen.multilabel || chosen.absent === "zero";
   const weightOf = ({ actual, predicted }: Counts) =>
     chosen.average === "weighted" ? actual : every || actual !== 0 || predicted !== 0 ? 1 : 0;
+  const weights = counts.map(weightOf);
+  // Flags without a label: the references then weigh every class alike.
+  const isUnlabeled = weights.every((weight) => weight === 0);
   const [above, below] = [new ExactSum(), new ExactSum()];
   for (const [k, value] of values.entries()) {
-    const weight = weightOf(counts[k]!);
+    const weight = isUnlabeled ? 1 : weights[k]!;
     if (weight === 0 || Number.isNaN(value)) continue;
     above.add(weight * value);
     below.add(weight);
-  }
-  // Supports of 0 throughout: the references give what a class is worth that nothing is known of.
-  if (below.value === 0 && chosen.average === "weighted" && counts.some(({ predicted }) => predicted !== 0)) {
-    return divided([0, 0], chosen.zeroDivision);
   }
   return above.value / below.value;
 }

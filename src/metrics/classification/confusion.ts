@@ -6,9 +6,16 @@ import type { BoundFields, MetricField } from "../fields.js";
 import { ignoreIndexOption, labelFields, scoreFields } from "./labels.js";
 import { labelClass, predictedClass } from "./predicted-class.js";
 
+/** More classes than anything has: an index above is a mistake, and so much room is not made for it. */
+export const mostClasses = 1048576;
+
 /** How many classes there are. */
 export const classesOption: OptionSpec<number | null> = /*#__PURE__*/ nullableOption(
-  numberOption("the number of classes; without it, up to the highest that occurs", 2, { integer: true, atLeast: 1 }),
+  numberOption("the number of classes; without it, up to the highest that occurs", 2, {
+    integer: true,
+    atLeast: 1,
+    atMost: mostClasses,
+  }),
 );
 
 /** Options of metrics that count labels against predictions. */
@@ -29,9 +36,22 @@ export const confusionForms = (): readonly (readonly string[])[] => [
 ];
 
 /** Cells are kept by one number each: label · stride + prediction. */
-const stride = 67108864;
+const stride = mostClasses;
 /** Up to so many classes, cells are found in a list. */
 const listed = 512;
+
+/** @throws `shape` where scores or flags are of another number of classes than the option says */
+export function checkClassCount(where: string, fields: BoundFields, classes: number | null): void {
+  if (classes === null || !fields.hasAxis("K") || fields.size("K") === classes) return;
+  throw new LosswrightError({
+    code: "shape",
+    where,
+    field: fields.has("scores") ? "scores" : "predictions",
+    found: `${fields.size("K")} classes along the last axis`,
+    expected: `${classes}, as the option classes says`,
+    fix: `set classes: ${fields.size("K")}, or leave it out.`,
+  });
+}
 
 /** Opens an update: each sample adds its weight to the cell of its label and its prediction. */
 export function openConfusion(
@@ -40,7 +60,9 @@ export function openConfusion(
   sums: Sums,
   classes: number | null,
 ): (sample: number, weight: number) => void {
-  const [label, prediction] = [labelClass(fields, classes), predictedClass(fields, classes)];
+  checkClassCount(where, fields, classes);
+  const bound = classes ?? mostClasses;
+  const [label, prediction] = [labelClass(fields, bound), predictedClass(fields, bound)];
   const cells: (ExactSum | undefined)[] = [];
   return (sample, weight) => {
     const [row, column] = [label(sample), prediction(sample)];
@@ -49,15 +71,6 @@ export function openConfusion(
       cells[at] ??= sums.of(row * stride + column);
       cells[at].add(weight);
       return;
-    }
-    if (row >= stride || column >= stride) {
-      throw new LosswrightError({
-        code: "value",
-        where,
-        field: row >= stride ? "labels" : "predictions",
-        found: `class ${Math.max(row, column)}`,
-        expected: `a class below ${stride}`,
-      });
     }
     sums.of(row * stride + column).add(weight);
   };
