@@ -6,6 +6,10 @@ import {
   ctc,
   LosswrightError,
   logSoftmax,
+  metricNames,
+  mismatchOf,
+  ObjectiveLog,
+  objectiveNames,
   sigmoid,
   softmax,
   splitNextToken,
@@ -150,5 +154,36 @@ describe("the chapter's three pitfalls of CTC", () => {
 
   it("the blank is no label", () => {
     expect(() => ctc({ blank: 3 }).evaluate({ logits: frames([5, 2, 4]), labels, ...lengths })).toThrow(/blank/);
+  });
+});
+
+describe("the chapter's objective against metric", () => {
+  it.each([
+    ["classification", "crossEntropy", ["accuracy", "fBeta", "auroc"]],
+    ["language modeling", "crossEntropy", ["perplexity", "exactMatch"]],
+    ["retrieval", "infoNce", ["recallAtK", "meanReciprocalRank"]],
+    ["generation", "dpo", ["winRate", "pairAccuracy"]],
+    ["regression", "squaredError", ["rootMeanSquaredError", "meanAbsoluteError", "r2"]],
+  ])("has the loss and the metrics of %s", (_task, objective, metrics) => {
+    expect(objectiveNames()).toContain(objective);
+    for (const metric of metrics) expect(metricNames()).toContain(metric);
+    expect(new ObjectiveLog({ objective: { objective }, metrics }).header.contract.objective).toBe(objective);
+  });
+
+  it.each([
+    ["crossEntropy", "fBeta", /class weights/, /threshold/],
+    ["crossEntropy", "exactMatch", /data/, /preference/],
+    ["squaredError", "spearman", /pairwise/, /objective/],
+    ["infoNce", "recallAtK", /hard negatives/, /global negatives/],
+    ["pairwiseLogistic", "pairAccuracy", /held-out preference/, /length/],
+  ])("knows what %s against %s leads to, and what to try", (objective, metric, first, second) => {
+    const advice = mismatchOf(objective, metric)!.mitigations.join("; ");
+    expect(advice).toMatch(first);
+    expect(advice).toMatch(second);
+  });
+
+  it("keeps no log of an objective without its metric, unless it is told to", () => {
+    expect(() => new ObjectiveLog({ objective: crossEntropy() })).toThrow(/withoutMetric/);
+    expect(new ObjectiveLog({ objective: crossEntropy(), withoutMetric: true }).entries).toEqual([]);
   });
 });
