@@ -4,6 +4,23 @@
  * It computes a loss with its exact gradient, merges its tallies over any split of a step, divides once, and writes
  * the contract down as JSON.
  */
+export {
+  type AnyCalibrator,
+  type Calibrator,
+  type CalibratorJson,
+  calibratorFrom,
+  type IsotonicCalibrationInput,
+  type IsotonicCalibrator,
+  isotonicCalibration,
+  type LabeledLogitsInput,
+  type PlattCalibrator,
+  type PlattScalingInput,
+  plattScaling,
+  type TemperatureCalibrator,
+  temperatureScaling,
+  type VectorCalibrator,
+  vectorScaling,
+} from "./calibration/index.js";
 export type {
   Contract,
   ContractInput,
@@ -15,10 +32,18 @@ export type {
 } from "./contract/index.js";
 export {
   binaryPriorLogit,
+  type DecisionCosts,
   decide,
   effectiveNumberWeights,
   inverseFrequencyWeights,
   posWeightFrom,
+  type ThresholdCurve,
+  type ThresholdFloor,
+  type ThresholdGoal,
+  type ThresholdOutcomes,
+  type TunedThreshold,
+  type TuneThresholdInput,
+  tuneThreshold,
   undoPosWeight,
 } from "./decisions/index.js";
 export { type ErrorCode, type ErrorDetails, LosswrightError } from "./errors/index.js";

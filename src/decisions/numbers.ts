@@ -24,13 +24,13 @@ export interface Read {
 }
 
 /**
- * Reads numbers and checks each of them.
+ * A tensor, or a nested list made into one, of a role that fits.
  *
  * @param roles - what a labeled tensor may hold
- * @throws `argument` for what is neither tensor nor list, `role` for a tensor of something else, `value` for a number
- * out of range, with its place
+ * @param fix - what to do about a tensor that holds something else
+ * @throws `argument` for what is neither tensor nor list, `role` for a tensor of something else
  */
-export function readNumbers(where: string, field: string, given: unknown, roles: readonly Role[], range: Range): Read {
+export function readTensor(where: string, field: string, given: unknown, roles: readonly Role[], fix?: string): Tensor {
   const found = Array.isArray(given) ? tensor(given as NestedList) : given;
   if (!isTensor(found)) {
     const words = ArrayBuffer.isView(given) ? "a typed array" : String(given);
@@ -44,8 +44,21 @@ export function readNumbers(where: string, field: string, given: unknown, roles:
     );
   }
   if (found.role !== undefined && found.role !== "unlabeled" && !roles.includes(found.role)) {
-    throw wrong(where, "role", field, `a tensor that holds ${found.role}`, roles.join(" or ") || "unlabeled numbers");
+    const expected = roles.join(" or ") || "unlabeled numbers";
+    throw wrong(where, "role", field, `a tensor that holds ${found.role}`, expected, fix);
   }
+  return found;
+}
+
+/**
+ * Reads numbers and checks each of them.
+ *
+ * @param roles - what a labeled tensor may hold
+ * @throws `argument` for what is neither tensor nor list, `role` for a tensor of something else, `value` for a number
+ * out of range, with its place
+ */
+export function readNumbers(where: string, field: string, given: unknown, roles: readonly Role[], range: Range): Read {
+  const found = readTensor(where, field, given, roles);
   const data = Float64Array.from(found.data as ArrayLike<number>, Number);
   const bad = data.findIndex((value) => !range.has(value));
   if (bad < 0) return { data, shape: found.shape };

@@ -51,7 +51,10 @@ export interface MetricDefinition<Options extends object, State extends MetricSt
    * never reach it, so that their values are not read.
    */
   open(fields: BoundFields, state: State, options: Options): (sample: number, weight: number) => void;
-  /** Samples whose label is `options.ignoreIndex` are taken out; this names the field of the labels. */
+  /**
+   * Samples whose label is `options.ignoreIndex` are taken out, where a sample has one label; this names the field of the
+   * labels.
+   */
   readonly ignored?: "labels";
   /** What the state amounts to. NaN stands for a value that does not exist. */
   compute(state: State, options: Options): Result;
@@ -164,7 +167,8 @@ export class Metric<Fields = GivenFields, Result extends MetricResult = MetricRe
     const specs = definition.fields(options, typeof given === "object" && given !== null ? given : {});
     const bound = bindFields(name, specs, definition.forms(options), given);
     const weightOf = bound.weights();
-    const ignored = definition.ignored && bound.has(definition.ignored) ? bound.raw(definition.ignored) : undefined;
+    const isOneASample = definition.ignored && specs[definition.ignored]?.axes.join() === "...";
+    const ignored = isOneASample && bound.has(definition.ignored) ? bound.raw(definition.ignored) : undefined;
     const { ignoreIndex = Number.NaN } = options as { ignoreIndex?: number };
     // What is added lands in a state of its own first: a bad value in the middle leaves nothing behind.
     const fresh = definition.state(options);

@@ -78,8 +78,8 @@ describe("accuracy", () => {
     [
       "predictions under topK",
       () => accuracy({ topK: 2 }).update({ predictions, labels }),
-      "argument",
-      undefined,
+      "missing-field",
+      "scores",
       /scores/,
     ],
     ["a topK of 0", () => accuracy({ topK: 0 }), "option", "topK", /at least 1/],

@@ -14,7 +14,10 @@ import {
 
 /** Options of {@link cohenKappa}. */
 export interface CohenKappaOptions extends ConfusionOptions {
-  /** How far apart two classes are: all alike (null, default), by |i − j|, or by (i − j)²: for ordered classes. */
+  /**
+   * How far apart two classes are: all alike (null, default), by |i − j|, or by (i − j)²: for ordered classes. Classes
+   * count by their index where `classes` is given, else by their place among those that occur.
+   */
   readonly disagreement: "linear" | "quadratic" | null;
 }
 
@@ -24,8 +27,7 @@ export interface CohenKappaOptions extends ConfusionOptions {
  * with d the disagreement of two classes. Exact integers until the one division. NaN where labels and predictions are
  * all of one class, or for no sample.
  *
- * Cohen 1960, 1968; scikit-learn `cohen_kappa_score` (whose distances count the classes that occur; here they are those
- * of the indices).
+ * Cohen 1960, 1968; scikit-learn `cohen_kappa_score`.
  */
 export const cohenKappa = /*#__PURE__*/ defineMetric<
   ClassFields,
@@ -60,8 +62,11 @@ export const cohenKappa = /*#__PURE__*/ defineMetric<
     const integers = integersOf([...actual, ...predicted, ...cells.map(({ sum }) => sum)]);
     const [t, p] = [integers.slice(0, count), integers.slice(count, 2 * count)];
     const all = t.reduce((sum, entry) => sum + entry, 0n);
+    // Without a number of classes, those that do not occur are not there to lie between others.
+    let places = 0;
+    const place = t.map((entry, k) => (classes !== null || entry + p[k]! > 0n ? places++ : places));
     const distance = (i: number, j: number): bigint => {
-      const apart = BigInt(Math.abs(i - j));
+      const apart = BigInt(Math.abs(place[i]! - place[j]!));
       return disagreement === "linear" ? apart : disagreement === "quadratic" ? apart * apart : i === j ? 0n : 1n;
     };
     let observed = 0n;

@@ -37,8 +37,8 @@ export const confusionForms = (): readonly (readonly string[])[] => [
 
 /** Cells are kept by one number each: label · stride + prediction. */
 const stride = mostClasses;
-/** Up to so many classes, cells are found in a list. */
-const listed = 512;
+/** Up to so many classes cells are found in a list, made whole at once: engines hash one that grows with gaps. */
+const listed = { known: 512, unknown: 64 };
 
 /** @throws `shape` where scores or flags are of another number of classes than the option says */
 export function checkClassCount(where: string, fields: BoundFields, classes: number | null): void {
@@ -63,11 +63,13 @@ export function openConfusion(
   checkClassCount(where, fields, classes);
   const bound = classes ?? mostClasses;
   const [label, prediction] = [labelClass(fields, bound), predictedClass(fields, bound)];
-  const cells: (ExactSum | undefined)[] = [];
+  const side = Math.min(classes ?? listed.unknown, listed.known);
+  const cells = new Array<ExactSum | undefined>(side * side);
   return (sample, weight) => {
-    const [row, column] = [label(sample), prediction(sample)];
-    if (row < listed && column < listed) {
-      const at = row * listed + column;
+    const row = label(sample);
+    const column = prediction(sample);
+    if (row < side && column < side) {
+      const at = row * side + column;
       cells[at] ??= sums.of(row * stride + column);
       cells[at].add(weight);
       return;
