@@ -99,10 +99,13 @@ function steepest(likelihood: (inverse: number) => Likelihood): { readonly inver
     if (slope === 0) return { inverse };
     if (slope < 0) low = inverse;
     else high = inverse;
-    const newton = inverse - slope / curvature;
+    const shift = slope / curvature;
+    const newton = inverse - shift;
+    // Before the bounds are asked: a shift below rounding leads to a bound.
+    if (Math.abs(shift) <= 2 * Number.EPSILON * inverse) return { inverse: newton };
     // Outside of what is known (or not a number), the middle in ratio: it closes in at least as bisection does.
     const next = newton > low && newton < high ? newton : Math.sqrt(low * high);
-    if (Math.abs(next - inverse) <= 2 * Number.EPSILON * inverse) return { inverse: next };
+    if (next === inverse) return { inverse };
     inverse = next;
   }
   return { inverse };

@@ -126,8 +126,9 @@ function inOwnOrder({ classes, logits, starts, labels, weights, totalWeight }: L
 class RegularizedLoss {
   readonly size: number;
   readonly gradient: Float64Array;
-  /** Diagonal of the Hessian. */
+  /** Of the Hessian: its diagonal, and what joins scale and bias of each class. */
   readonly diagonal: Float64Array;
+  readonly joint: Float64Array;
   /** Without the ridge. */
   meanLoss = 0;
   /** With it. */
@@ -140,15 +141,17 @@ class RegularizedLoss {
     this.size = 2 * rows.classes;
     this.gradient = new Float64Array(this.size);
     this.diagonal = new Float64Array(this.size);
+    this.joint = new Float64Array(rows.classes);
     this.probabilities = new Float64Array(rows.count * rows.classes);
   }
 
   /** Computes everything at parameters: scales, then biases. */
   moveTo(parameters: Float64Array): this {
     const { classes, count, logits, labels, weights, totalWeight } = this.rows;
-    const { gradient, diagonal, probabilities } = this;
+    const { gradient, diagonal, joint, probabilities } = this;
     gradient.fill(0);
     diagonal.fill(0);
+    joint.fill(0);
     const row = new Float64Array(classes);
     let loss = 0;
     let right = 0;
@@ -178,6 +181,7 @@ class RegularizedLoss {
         gradient[classes + k]! += residual;
         const curvature = weight * p * (1 - p);
         diagonal[k]! += curvature * logits[start + k]! * logits[start + k]!;
+        joint[k]! += curvature * logits[start + k]!;
         diagonal[classes + k]! += curvature;
       }
     }
@@ -190,6 +194,7 @@ class RegularizedLoss {
       gradient[j] = gradient[j]! / totalWeight + RIDGE * away;
       diagonal[j] = diagonal[j]! / totalWeight + RIDGE;
     }
+    for (let k = 0; k < classes; k++) joint[k]! /= totalWeight;
     this.value = this.meanLoss + (RIDGE / 2) * ridge;
     return this;
   }
@@ -246,12 +251,23 @@ function minimize(problem: RegularizedLoss, start: Float64Array) {
   return { parameters, isConverged: false };
 }
 
-/** −H⁻¹g by conjugate gradients, the diagonal as preconditioner, the closer the nearer the end. */
+/** −H⁻¹g by conjugate gradients, preconditioned by the blocks of each class, the closer the nearer the end. */
 function newtonDirection(problem: RegularizedLoss): Float64Array {
-  const { size, gradient, diagonal } = problem;
+  const { size, gradient, diagonal, joint } = problem;
+  const classes = size / 2;
   const direction = new Float64Array(size);
   const residual = gradient.map((value) => -value);
-  const scaled = () => residual.map((value, j) => value / diagonal[j]!);
+  const scaled = () => {
+    const out = new Float64Array(size);
+    for (let k = 0; k < classes; k++) {
+      const [a, b, c] = [diagonal[k]!, joint[k]!, diagonal[classes + k]!];
+      // a·c − b², as c times what is left of a.
+      const rest = Math.max(a - (b / c) * b, 1e-12 * a);
+      out[k] = (residual[k]! - (b / c) * residual[classes + k]!) / rest;
+      out[classes + k] = (residual[classes + k]! - b * out[k]!) / c;
+    }
+    return out;
+  };
   let preconditioned = scaled();
   let search = preconditioned;
   let norm = dot(residual, preconditioned);

@@ -62,12 +62,10 @@ export type { RetrievalFields, RetrievalOptions } from "./retrieval/ranking.js";
 export { recallAtK } from "./retrieval/recall-at-k.js";
 export { type AurocOptions, auroc } from "./scored/auroc.js";
 export type { ClassAverage } from "./scored/average-classes.js";
-export { type AveragePrecisionOptions, averagePrecision } from "./scored/average-precision.js";
+export { averagePrecision } from "./scored/average-precision.js";
 export type { Bounded } from "./scored/buckets.js";
 export type { ClassScoresOptions, ScoreFields } from "./scored/class-scores.js";
-export {
-  type PrecisionRecallCurve,
-  type PrecisionRecallCurveOptions,
-  precisionRecallCurve,
-} from "./scored/precision-recall-curve.js";
-export { type RocCurve, type RocCurveOptions, rocCurve } from "./scored/roc-curve.js";
+export type { CurveOptions } from "./scored/curve.js";
+export { type PrecisionRecallCurve, precisionRecallCurve } from "./scored/precision-recall-curve.js";
+export { type RocCurve, rocCurve } from "./scored/roc-curve.js";
+export type { ScoreSummaryOptions } from "./scored/score-summary.js";

@@ -1,19 +1,12 @@
 import { choiceOption } from "../../contract/index.js";
 import { sortedOrder } from "../../numerics/index.js";
 import { ExactSum } from "../../tally/index.js";
-import { Samples } from "../accumulators.js";
-import { defineMetric } from "../metric.js";
-import { type RegressionFields, regressionFields, regressionForms } from "./regression-fields.js";
+import { defineRankCorrelation } from "./rank-correlation.js";
 
 /** Options of {@link kendallTau}. */
 export interface KendallTauOptions {
   /** `"b"` (default) adjusts for ties; `"c"` for a table of few values (Stuart). */
   readonly variant: "b" | "c";
-}
-
-interface PairState {
-  readonly samples: Samples;
-  readonly [name: string]: Samples;
 }
 
 /**
@@ -24,24 +17,14 @@ interface PairState {
  *
  * Kendall 1938; Knight 1966; scipy `kendalltau`.
  */
-export const kendallTau = /*#__PURE__*/ defineMetric<RegressionFields, KendallTauOptions, PairState, number>({
+export const kendallTau = /*#__PURE__*/ defineRankCorrelation<KendallTauOptions>({
   name: "kendallTau",
-  documentation: {
-    summary: "Pairs that predictions and targets order alike, less those they order against each other.",
-    formula: "(C − D) / √((n₀ − n₁)(n₀ − n₂))",
-    source: "Kendall 1938; Knight 1966; scipy kendalltau",
-    goal: "maximize",
-  },
+  summary: "Pairs that predictions and targets order alike, less those they order against each other.",
+  formula: "(C − D) / √((n₀ − n₁)(n₀ − n₂))",
+  source: "Kendall 1938; Knight 1966; scipy kendalltau",
   options: { variant: choiceOption("adjusted for ties (b), or for a table of few values (c)", "b", ["b", "c"]) },
-  fields: () => regressionFields(false),
-  forms: regressionForms,
-  state: () => ({ samples: new Samples(["prediction", "target"]) }),
-  open: (fields, { samples }) => {
-    const [prediction, target] = [fields.reals("predictions"), fields.reals("targets")];
-    return (sample, weight) => samples.add(weight, prediction(sample), target(sample));
-  },
-  compute: ({ samples }, { variant }) => {
-    const points = distinctPoints(samples.column("prediction"), samples.column("target"), samples.weights);
+  of: ({ predictions, targets, weights }, { variant }) => {
+    const points = distinctPoints(predictions, targets, weights);
     const whole = totalOf(points.map(({ weight }) => weight));
     const tied = (of: (point: Point) => number) => {
       const sums = new Map<number, ExactSum>();

@@ -1,42 +1,27 @@
-import { choiceOption, flagOption, nullableOption, numberOption } from "../../contract/index.js";
+import { choiceOption, nullableOption, numberOption } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
 import { ExactSum } from "../../tally/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
-import { Samples, Sums } from "../accumulators.js";
+import { Sums } from "../accumulators.js";
 import { defineMetric } from "../metric.js";
 import { averageClasses, type ClassAverage, mean } from "./average-classes.js";
-import { type Bounded, openBuckets, roundingSlack, walkBuckets } from "./buckets.js";
+import { type Bounded, roundingSlack, walkBuckets } from "./buckets.js";
+import { readScores, type Scored, type ScoredClasses, type ScoreFields } from "./class-scores.js";
 import {
-  type ClassScoresOptions,
-  classScoresOptions,
-  columns,
-  openScores,
-  readScores,
-  type Scored,
-  type ScoredClasses,
-  type ScoreFields,
-  scoreFields,
-} from "./class-scores.js";
+  openSummary,
+  type ScoreSummaryOptions,
+  type ScoreSummaryState,
+  scoreSummary,
+  scoreSummaryOptions,
+} from "./score-summary.js";
 import { walkThresholds } from "./thresholds.js";
 
 /** Options of {@link auroc}. */
-export interface AurocOptions extends ClassScoresOptions {
+export interface AurocOptions extends ScoreSummaryOptions {
   /** Each class against the rest (default), or each against each other one (Hand and Till 2001). */
   readonly multiClass: "ovr" | "ovo";
-  /** How classes become one number. Default `"macro"`. */
-  readonly average: ClassAverage;
   /** The area up to this false positive rate alone, standardized to 0.5 for guessing (McClish 1989); null for all. */
   readonly maxFalsePositiveRate: number | null;
-  /**
-   * Leading bits of a score that are kept: memory is bounded, and the result is `{ value, lower, upper }`, the exact
-   * area being between the bounds. Null keeps every score.
-   */
-  readonly resolutionBits: number | null;
-}
-
-interface AurocState {
-  readonly held: Samples | Sums;
-  readonly [name: string]: Samples | Sums;
 }
 
 /**
@@ -51,7 +36,7 @@ interface AurocState {
 export const auroc = /*#__PURE__*/ defineMetric<
   ScoreFields,
   AurocOptions,
-  AurocState,
+  ScoreSummaryState,
   number | Tensor<Unlabeled, "float64"> | (Bounded & { readonly [name: string]: number })
 >({
   name: "auroc",
@@ -62,29 +47,16 @@ export const auroc = /*#__PURE__*/ defineMetric<
     goal: "maximize",
   },
   options: {
-    ...classScoresOptions,
-    multilabel: flagOption("labels are [..., K] flags that are each there or not", false),
+    ...scoreSummaryOptions,
     multiClass: choiceOption("each class against the rest, or against each other one", "ovr", ["ovr", "ovo"]),
-    average: choiceOption("how classes become one number", "macro", ["macro", "micro", "weighted", "samples", "none"]),
     maxFalsePositiveRate: nullableOption(
       numberOption("the area up to this false positive rate alone, standardized", 1, { above: 0, atMost: 1 }),
     ),
-    resolutionBits: nullableOption(
-      numberOption("leading bits of a score that are kept, to bound memory", 10, {
-        integer: true,
-        atLeast: 1,
-        atMost: 20,
-      }),
-    ),
   },
-  fields: ({ multilabel }, given) => scoreFields(multilabel, given),
-  forms: () => [["scores", "labels"]],
-  ignored: "labels",
-  state: ({ resolutionBits }) => ({ held: resolutionBits === null ? new Samples(columns) : new Sums() }),
-  open: (fields, { held }, options) => {
+  ...scoreSummary,
+  open: (fields, state, options) => {
     checkOptions(options);
-    if (held instanceof Sums) return openBuckets("auroc", fields, held, options);
-    return openScores("auroc", fields, held, options);
+    return openSummary("auroc", fields, state, options);
   },
   compute: ({ held }, options) => {
     checkOptions(options);

@@ -1,38 +1,19 @@
-import { choiceOption, flagOption, nullableOption, numberOption } from "../../contract/index.js";
 import { log1p } from "../../numerics/index.js";
 import { ExactSum } from "../../tally/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
-import { Samples, Sums } from "../accumulators.js";
+import { Sums } from "../accumulators.js";
 import { defineMetric } from "../metric.js";
-import { averageClasses, type ClassAverage } from "./average-classes.js";
-import { type Bounded, openBuckets, roundingSlack, walkBuckets } from "./buckets.js";
+import { averageClasses } from "./average-classes.js";
+import { type Bounded, roundingSlack, walkBuckets } from "./buckets.js";
+import { readScores, type Scored, type ScoreFields } from "./class-scores.js";
 import {
-  type ClassScoresOptions,
-  classScoresOptions,
-  columns,
-  openScores,
-  readScores,
-  type Scored,
-  type ScoreFields,
-  scoreFields,
-} from "./class-scores.js";
+  openSummary,
+  type ScoreSummaryOptions,
+  type ScoreSummaryState,
+  scoreSummary,
+  scoreSummaryOptions,
+} from "./score-summary.js";
 import { walkThresholds } from "./thresholds.js";
-
-/** Options of {@link averagePrecision}. */
-export interface AveragePrecisionOptions extends ClassScoresOptions {
-  /** How classes become one number. Default `"macro"`. */
-  readonly average: ClassAverage;
-  /**
-   * Leading bits of a score that are kept: memory is bounded, and the result is `{ value, lower, upper }`, the exact
-   * value being between the bounds. Null keeps every score.
-   */
-  readonly resolutionBits: number | null;
-}
-
-interface AveragePrecisionState {
-  readonly held: Samples | Sums;
-  readonly [name: string]: Samples | Sums;
-}
 
 /**
  * The mean precision over the positives, each at the threshold that finds it: Σ_n (R_n − R_{n−1}) P_n over the distinct
@@ -45,8 +26,8 @@ interface AveragePrecisionState {
  */
 export const averagePrecision = /*#__PURE__*/ defineMetric<
   ScoreFields,
-  AveragePrecisionOptions,
-  AveragePrecisionState,
+  ScoreSummaryOptions,
+  ScoreSummaryState,
   number | Tensor<Unlabeled, "float64"> | (Bounded & { readonly [name: string]: number })
 >({
   name: "averagePrecision",
@@ -56,26 +37,9 @@ export const averagePrecision = /*#__PURE__*/ defineMetric<
     source: "scikit-learn average_precision_score",
     goal: "maximize",
   },
-  options: {
-    ...classScoresOptions,
-    multilabel: flagOption("labels are [..., K] flags that are each there or not", false),
-    average: choiceOption("how classes become one number", "macro", ["macro", "micro", "weighted", "samples", "none"]),
-    resolutionBits: nullableOption(
-      numberOption("leading bits of a score that are kept, to bound memory", 10, {
-        integer: true,
-        atLeast: 1,
-        atMost: 20,
-      }),
-    ),
-  },
-  fields: ({ multilabel }, given) => scoreFields(multilabel, given),
-  forms: () => [["scores", "labels"]],
-  ignored: "labels",
-  state: ({ resolutionBits }) => ({ held: resolutionBits === null ? new Samples(columns) : new Sums() }),
-  open: (fields, { held }, options) =>
-    held instanceof Sums
-      ? openBuckets("averagePrecision", fields, held, options)
-      : openScores("averagePrecision", fields, held, options),
+  options: scoreSummaryOptions,
+  ...scoreSummary,
+  open: (fields, state, options) => openSummary("averagePrecision", fields, state, options),
   compute: ({ held }, { average }) => {
     if (held instanceof Sums) return boundedPrecision(held);
     if (held.length === 0) return Number.NaN;

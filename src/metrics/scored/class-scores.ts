@@ -1,4 +1,4 @@
-import { nullableOption, numberOption } from "../../contract/index.js";
+import { flagOption, nullableOption, numberOption } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
 import { isTensor, type Tensor, type Unlabeled } from "../../tensor/index.js";
 import type { Samples } from "../accumulators.js";
@@ -27,6 +27,7 @@ export interface ClassScoresOptions {
 }
 
 export const classScoresOptions = {
+  multilabel: flagOption("labels are [..., K] flags that are each there or not", false),
   classes: nullableOption(
     numberOption("the number of classes, where it is to be checked", 2, { integer: true, atLeast: 2 }),
   ),
