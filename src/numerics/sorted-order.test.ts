@@ -23,6 +23,16 @@ describe("sortedOrder", () => {
     );
   });
 
+  it.each([
+    ["their low bits alone", (i: number) => 1 + ((i * 7919) % 1000) * 2 ** -52],
+    ["bits across both words", (i: number) => 1 + ((i * 7919) % 1000) * 2 ** -25],
+    ["their exponents alone", (i: number) => 2 ** (((i * 7919) % 2000) - 1000)],
+    ["their signs alone", (i: number) => (i % 3 === 0 ? -1 : 1)],
+  ])("orders keys that differ in %s", (_, of) => {
+    const keys = Float64Array.from({ length: 1000 }, (__, i) => of(i));
+    expect(Array.from(sortedOrder(keys))).toEqual(plain(keys));
+  });
+
   it("leaves equal keys as they are", () => {
     expect(Array.from(sortedOrder(new Float64Array(1000)))).toEqual(Array.from({ length: 1000 }, (_, i) => i));
   });
