@@ -7,8 +7,11 @@ export const HAS_TARGETS: usize = 4;
 /** Up to so many classes, rows are computed four at a time. */
 export const FEW_CLASSES: usize = 16;
 export const TERMS: usize = 640;
+/** So many of them go through each step together: chains of operations beside each other, in the first cache. */
+export const FEW_TOGETHER: usize = 64;
 export const FEW_ROWS: usize = TERMS + 1024;
-const REFERENCES: usize = FEW_ROWS + 2 * FEW_CLASSES * 16;
+export const FEW_SUMS: usize = FEW_ROWS + FEW_TOGETHER * FEW_CLASSES * 4;
+const REFERENCES: usize = FEW_SUMS + FEW_TOGETHER * 4;
 
 /** Logits so large are left to the reference where differences of sums of them count. */
 export const FAR: f64 = 1e9;

@@ -38,6 +38,19 @@ function dropOdd(terms: usize, odd: usize, from: usize, to: usize, start: usize,
   return found;
 }
 
+/** Whether float64 weights are all 0 or 1. */
+function isMask(weights: usize, count: usize): bool {
+  const zero = f64x2.splat(0);
+  const one = f64x2.splat(1);
+  let other = zero;
+  for (let i: usize = 0; i < count; i += 2) {
+    const at = weights + (i << 3);
+    const both = i + 2 <= count ? v128.load(at) : v128.load64_zero(at);
+    other = v128.or(other, v128.and(f64x2.ne(both, zero), f64x2.ne(both, one)));
+  }
+  return !v128.any_true(other);
+}
+
 /** Adds weight · term: as a block where the weights are all 0 or 1, each product rounded once otherwise. */
 function addWeighted(
   scratch: usize,
@@ -50,12 +63,7 @@ function addWeighted(
   count: i32,
   found: i32,
 ): i32 {
-  let isMask = true;
-  for (let i: usize = 0; i < (count as usize); i++) {
-    const weight = load<f64>(weights + ((start + i) << 3));
-    if (weight != 0 && weight != 1) isMask = false;
-  }
-  if (isMask) {
+  if (isMask(weights + (start << 3), count as usize)) {
     if (addBlock(scratch, terms, count)) return found;
     found = dropOdd(terms, odd, from, to, start, count, found);
     addBlock(scratch, terms, count);

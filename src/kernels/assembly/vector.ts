@@ -190,7 +190,7 @@ export function log1p(x: v128): v128 {
   const mantissa = v128.or(v128.and(sum, i32x4.splat(0x007fffff)), one);
   const f = v128.bitselect(f32x4.sub(mantissa, one), x, isLarge);
   const whole = f32x4.convert_i32x4_s(e);
-  const small = f32x4.sub(log1pOfUnit(f), f32x4.mul(whole, f32x4.neg(v128.load(C, 64))));
+  const small = f32x4.add(log1pOfUnit(f), f32x4.mul(whole, v128.load(C, 64)));
   const result = f32x4.add(f32x4.mul(whole, v128.load(C, 48)), small);
   // What is not finite must not become so.
   return f32x4.add(result, f32x4.mul(x, f32x4.splat(0)));
