@@ -72,8 +72,8 @@ const CHUNKS_OF_WAVE = 4;
 const WAVE_BYTES = 1 << 19;
 /** A chunk is long against the cost of taking it and short against a call. */
 const CHUNK_NANOSECONDS = 100_000;
-/** From here on waking other threads pays. */
-const WORTH_THREADS = 150_000;
+/** From here on waking other threads pays: a sleeping one may take a millisecond to get a core of its own. */
+const WORTH_THREADS = 1_200_000;
 /** Rows of one job, since each has a byte of its own to say that it is odd. */
 const MOST_ROWS = 1 << 25;
 

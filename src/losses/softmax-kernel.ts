@@ -24,7 +24,8 @@ export function softmaxKernel({ sizes }: BatchView<object>, kernel: SoftmaxKerne
   const classes = sizes.K!;
   // Terms and references of blocks come before the rows, each padded to whole vectors.
   const scratch = 8192 + classes / 64 + kernel.scratchRows * (classes + 16) * 4;
-  const nanoseconds = 20 + kernel.nanosecondsPerClass * classes;
+  // Rows of few classes are computed in blocks, whose chains overlap.
+  const nanoseconds = (flags & SoftmaxFlag.few ? 4 : 20) + kernel.nanosecondsPerClass * classes;
   return {
     module: softmaxModule,
     kernel: name,
