@@ -7,6 +7,7 @@ import { build, install, root } from "./prepare.mjs";
 install();
 build();
 const { definitionOf, likelihoods, objectiveNames } = await import("../dist/losses/index.js");
+const { tensor } = await import("../dist/index.js");
 const { metricDefinition, metricFrom, metricNames } = await import("../dist/metrics/index.js");
 const { documentationToJson } = await import("../dist/cli/documentation.js");
 
@@ -91,7 +92,7 @@ const goals = { maximize: "more is better", minimize: "less is better" };
 function metricPage(name) {
   const { documentation, options, fields, forms } = metricDefinition(name);
   const resolved = metricFrom({ metric: name }).options;
-  // A field of two forms holds what its form says.
+  // A field of two forms holds what its form says; with an axis more, scores are of several classes.
   const byForm = forms(resolved).map((form) => [
     form,
     fields(resolved, Object.fromEntries(form.map((field) => [field, []]))),
@@ -99,11 +100,21 @@ function metricPage(name) {
   const seen = new Map(byForm.flatMap(([form, specs]) => form.map((field) => [field, specs[field]])));
   const alone = Object.entries(fields(resolved)).filter(([field]) => !seen.has(field));
   const kinds = { reals: "numbers", indices: "integers", flags: "0 or 1", texts: "strings" };
-  const row = ([field, { axes, holds, meaning }], mark = "") => [
+  const perClass = fields(resolved, {
+    ...Object.fromEntries(["scores", "probabilities", "logits"].map((field) => [field, tensor([[0]])])),
+    labels: tensor([0]),
+  });
+  const shapes = (field, { axes }) => {
+    const shown = [axes, perClass[field]?.axes ?? axes].map((each) => `\`[${each.join(", ")}]\``);
+    return [...new Set(shown)].join(" or ");
+  };
+  const holdings = (field, { holds }) =>
+    [...new Set([kinds[holds], kinds[perClass[field]?.holds ?? holds]])].join(" or ");
+  const row = ([field, spec], mark = "") => [
     `\`${field}${mark}\``,
-    `\`[${axes.join(", ")}]\``,
-    kinds[holds],
-    meaning,
+    shapes(field, spec),
+    holdings(field, spec),
+    spec.meaning,
   ];
   const optionRows = Object.entries(options).map(([option, { meaning, accepts, fallback }]) => [
     `\`${option}\``,

@@ -9,6 +9,7 @@ import {
   type Tensor,
   type Unlabeled,
 } from "../tensor/index.js";
+import { fieldByForeignName } from "./foreign-names.js";
 
 /**
  * What a field of a metric holds:
@@ -55,6 +56,9 @@ export interface CommonFields {
 }
 
 const commonNames = ["weights", "mask"] as const;
+
+const flagsFix =
+  "of several classes give scores [..., K] beside class indices; take padding out by mask or ignoreIndex.";
 
 /** What an update receives: tensors, or lists of strings. */
 export type GivenFields = Readonly<Record<string, Tensor | readonly string[] | undefined>>;
@@ -111,7 +115,7 @@ export class BoundFields {
         index,
         String(value),
         range?.words ?? (infinite ? "a number" : "a finite number"),
-        range?.fix,
+        range?.fix ?? "mask the sample, or look for what made it so.",
       );
     };
   }
@@ -139,7 +143,7 @@ export class BoundFields {
     return (index) => {
       const value = Number(data[index]);
       if (value === 0 || value === 1) return value;
-      throw this.wrong(field, index, String(value), "0 or 1");
+      throw this.wrong(field, index, String(value), "0 or 1", flagsFix);
     };
   }
 
@@ -214,7 +218,8 @@ export function bindFields(
   }
   const known = [...new Set(forms.flat())];
   const optional = Object.keys(fields).filter((name) => !known.includes(name));
-  rejectUnknown(where, "field", given, [...new Set([...known, ...optional, ...commonNames])]);
+  const names = [...new Set([...known, ...optional, ...commonNames])];
+  rejectUnknown(where, "field", given, names, (name) => fieldByForeignName(name, names));
   const present = known.filter((name) => given[name] !== undefined);
   const form = forms.find((names) => names.length === present.length && names.every((name) => present.includes(name)));
   if (!form) {
@@ -238,13 +243,20 @@ export function bindFields(
     const leading = shape.length - named.length;
     const free = spec.axes.includes("...");
     if (leading < (free ? 1 : 0) || (!free && leading > 0)) {
-      throw misshapen(where, name, formatShape(shape), `${formatShape(spec.axes)}: ${spec.meaning}`);
+      const fix = shape.length === 1 && named.length === 1 && free ? oneAxisFix(name) : undefined;
+      throw misshapen(where, name, formatShape(shape), `${formatShape(spec.axes)}: ${spec.meaning}`, fix);
     }
     if (free) {
       const own = shape.slice(0, leading);
       if (samples && !sameShape(samples.shape, own)) {
         const wanted = formatShape([...samples.shape, ...named]);
-        throw misshapen(where, name, formatShape(shape), `${wanted}, as ${samples.of} has`);
+        throw misshapen(
+          where,
+          name,
+          formatShape(shape),
+          `${wanted}, as ${samples.of} has`,
+          shapeFix(own, samples.shape),
+        );
       }
       samples ??= { shape: own, of: name };
     }
@@ -269,7 +281,9 @@ export function bindFields(
         where,
         name,
         formatShape(value.shape),
-        `${formatShape(shape)}, one a sample, or [${shape[0] ?? ""}]`,
+        shape.length > 1
+          ? `${formatShape(shape)}, one a sample, or [${shape[0]}]`
+          : `${formatShape(shape)}, one a sample`,
       );
     }
   }
@@ -304,7 +318,7 @@ function shapeOf(where: string, name: string, spec: MetricField, value: Tensor |
       field: name,
       found: `${value.dtype} ${formatShape(value.shape)}`,
       expected: "integers: int32, int64 or uint8",
-      fix: name === "predictions" ? "pass class indices; of scores give the field scores." : "pass class indices.",
+      fix: `${name}: tensor(Int32Array.from(data), shape)${name === "predictions" ? "; of scores give the field scores" : ""}.`,
     });
   }
   return value.shape;
@@ -324,8 +338,24 @@ function checkRole(where: string, name: string, { role, dtype, shape }: Tensor, 
   });
 }
 
-function misshapen(where: string, field: string, found: string, expected: string): LosswrightError {
-  return new LosswrightError({ code: "shape", where, field, found, expected });
+/** What to do about one axis where two are wanted. */
+function oneAxisFix(field: string): string {
+  if (field === "scores" || field === "probabilities" || field === "logits") {
+    return "of one class threshold the scores yourself and give predictions; of one query or one row add an axis: [1, N].";
+  }
+  return "add an axis for the one row: tensor(data, [1, N]).";
+}
+
+/** What to do about two shapes, where it can be told. */
+function shapeFix(own: readonly number[], wanted: readonly number[]): string | undefined {
+  const [longer, shorter] = own.length > wanted.length ? [own, wanted] : [wanted, own];
+  if (longer.length !== shorter.length + 1) return undefined;
+  if (longer.at(-1) === 1) return "drop the last axis of 1: tensor(data, [N]).";
+  return "of scores [N, K] the labels are class indices [N]; of probabilities of class 1 take probabilities[:, 1], or threshold them for predictions.";
+}
+
+function misshapen(where: string, field: string, found: string, expected: string, fix?: string): LosswrightError {
+  return new LosswrightError({ code: "shape", where, field, found, expected, ...(fix && { fix }) });
 }
 
 function noTensor(where: string, field: string, value: unknown): LosswrightError {

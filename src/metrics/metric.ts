@@ -175,8 +175,9 @@ export class Metric<Fields = GivenFields, Result extends MetricResult = MetricRe
     const tagged = Object.values(fresh).filter((held) => held instanceof Samples);
     for (const held of tagged) held.reserve(bound.count);
     const addSample = definition.open(bound, fresh, options);
-    const tag = resampling?.tag?.(bound.count);
-    const factor = resampling?.factor?.(bound.count);
+    const [rows = 1] = bound.shape;
+    const tag = resampling?.tag?.(bound.count, rows);
+    const factor = resampling?.factor?.(bound.count, rows);
     let seen = 0;
     for (let sample = 0; sample < bound.count; sample++) {
       let weight = weightOf(sample);
@@ -250,12 +251,12 @@ export class Metric<Fields = GivenFields, Result extends MetricResult = MetricRe
   }
 }
 
-/** What resampling adds to an update: functions of a sample, opened with the number of samples. */
+/** What resampling adds to an update: functions of a sample, opened with the number of samples and of rows of axis 0. */
 export interface Resampling {
   /** What to multiply a sample's weight by. */
-  factor?(count: number): (sample: number) => number;
+  factor?(count: number, rows: number): (sample: number) => number;
   /** Whose sample it is. */
-  tag?(count: number): (sample: number) => number;
+  tag?(count: number, rows: number): (sample: number) => number;
 }
 
 /** Makes metrics of one kind: `accuracy({ topK: 5 })`. */
@@ -265,6 +266,26 @@ export interface MetricFactory<Fields, Options extends object, Result extends Me
   /** A metric with everything that was seen when its `toJSON` wrote it. */
   fromJSON(json: MetricJson): Metric<Fields, Result>;
 }
+
+/**
+ * A factory whose metrics compute one kind of result under special options and another under the usual ones, so that the
+ * types know which.
+ */
+export type NarrowFactory<
+  Fields,
+  Options extends object,
+  Result extends MetricResult,
+  Narrow extends {
+    readonly special: object;
+    readonly specially: MetricResult;
+    readonly usual: object;
+    readonly usually: MetricResult;
+  },
+> = {
+  (options: Partial<Options & UndefinedOption> & Narrow["special"]): Metric<Fields, Narrow["specially"]>;
+  (options?: Partial<Options & UndefinedOption> & Narrow["usual"]): Metric<Fields, Narrow["usually"]>;
+  (options?: Partial<Options & UndefinedOption>): Metric<Fields, Result>;
+} & Pick<MetricFactory<Fields, Options, Result>, "definition" | "fromJSON">;
 
 /**
  * Makes a metric of its definition. The definition reads samples and computes the result; everything else is done here,

@@ -1,12 +1,16 @@
 /** Checked by the compiler alone: what must not type-check stands under an expected error. */
-import { logSoftmax, softmax, tensor } from "../tensor/index.js";
+import { logSoftmax, softmax, type Tensor, tensor } from "../tensor/index.js";
 import {
   accuracy,
   auroc,
   bootstrap,
+  brierScore,
   expectedCalibrationError,
+  fBeta,
   logLoss,
+  pairedComparison,
   perplexity,
+  r2,
   recallAtK,
   winRate,
 } from "./index.js";
@@ -44,3 +48,19 @@ winRate().update({ left: labels, right: labels });
 // What a metric computes keeps its type through a bootstrap.
 const interval: number = bootstrap(accuracy()).compute().lower;
 void interval;
+
+// Options say what is computed.
+const f1: number = fBeta({ average: "macro", beta: 2 }).compute();
+const perClass: Tensor = fBeta({ average: "none" }).compute();
+const area: number = auroc().compute();
+const bounds: { lower: number } = auroc({ resolutionBits: 8 }).compute();
+const outputs: Tensor = r2({ outputs: "raw" }).compute();
+const score: number = brierScore({ part: "score" }).compute();
+const resolution: number = brierScore().compute().resolution;
+pairedComparison(fBeta());
+pairedComparison(auroc());
+// @ts-expect-error one number a class is no number
+pairedComparison(fBeta({ average: "none" }));
+// @ts-expect-error a class score has no such option
+fBeta({ averge: "macro" });
+void [f1, perClass, area, bounds, outputs, score, resolution];

@@ -88,9 +88,10 @@ describe("Spread", () => {
     );
   });
 
-  it("has no value for nothing, or for losses that are not finite", () => {
+  it("has no value for nothing, for one unit, or for losses that are not finite", () => {
     expect(spreadOf([]).standardError).toBeNaN();
     expect(spreadOf([]).effectiveSampleSize).toBeNaN();
+    expect(spreadOf([[3, 2]]).standardError).toBeNaN();
     expect(
       spreadOf([
         [Number.POSITIVE_INFINITY, 1],

@@ -54,14 +54,15 @@ export class Spread {
   /**
    * The standard error of value = Σx / Σd by the delta method, the units drawn independently:
    *   √(Σ(x − value·d)²) / Σd;   with weights √(Σ w²(l − value)²) / Σw.
-   * Where a constant c divides, the same root over c: the spread of a sum over as many units. NaN where nothing was
-   * counted or a loss is not finite. Cochran 1977, Sampling Techniques, section 6.4.
+   * Where a constant c divides, the same root over c: the spread of a sum over as many units. NaN where
+   * nothing was counted, or one unit alone, or a loss is not finite. Nothing corrects for few units (n / (n − 1)). Cochran 1977, Sampling Techniques, section 6.4.
    */
   get standardError(): number {
     const aligned = alignedIntegers(names.map((name) => this.sums[name]));
     if (!aligned) return Number.NaN;
     const [x, d, xx, xd, dd] = aligned.integers as [bigint, bigint, bigint, bigint, bigint];
-    if (d === 0n) return Number.NaN;
+    // Of one unit nothing is known of how units differ.
+    if (d === 0n || this.effectiveSampleSize === 1) return Number.NaN;
     // Σ(x − (X/D) d)² = (xx·D² − 2·xd·X·D + dd·X²) / D²; each sum is an integer times the unit 2^exponent.
     const exact = xx * d * d - 2n * xd * x * d + dd * x * x;
     // Below 0 only where products of tiny losses fell under the smallest float64.

@@ -21,7 +21,7 @@ describe("accuracy", () => {
     expect(accuracy({ ignoreIndex: 2 }).update({ predictions, labels }).compute()).toBe(2 / 3);
   });
 
-  it("ranks the higher index first among equal scores, infinite ones too", () => {
+  it("predicts the first of equal scores, and ranks the higher index first among the k highest", () => {
     const scores = tensor([
       [1, 1, 0],
       [Number.NEGATIVE_INFINITY, 0, Number.POSITIVE_INFINITY],
@@ -30,7 +30,7 @@ describe("accuracy", () => {
       accuracy({ topK })
         .update({ scores, labels: ints([2], ...indices) })
         .compute();
-    expect([at(null, 1, 2), at(null, 0, 1), at(1, 0, 2), at(2, 0, 1), at(2, 2, 0), at(3, 2, 0)]).toEqual([
+    expect([at(null, 0, 2), at(null, 1, 1), at(1, 0, 2), at(2, 0, 1), at(2, 2, 0), at(3, 2, 0)]).toEqual([
       1, 0, 0.5, 1, 0, 1,
     ]);
   });

@@ -16,8 +16,8 @@ export interface AccuracyOptions {
 
 /**
  * The share of samples whose prediction is right, by weight: Σ w [ŷ = y] / Σ w. With scores `[..., K]` the prediction
- * is the highest one; with `topK` a label among the k highest is right. Of two equal scores the higher index ranks
- * first (scikit-learn). NaN for no sample.
+ * is the highest one, of equal ones the first, as argmax has it; with `topK` a label among the k highest is right, where of
+ * equal scores the higher index ranks first (scikit-learn). NaN for no sample.
  *
  * scikit-learn `accuracy_score`, `top_k_accuracy_score`.
  */
@@ -54,7 +54,7 @@ export const accuracy = /*#__PURE__*/ defineMetric<ClassFields, AccuracyOptions,
   ignored: "labels",
   state: onlySums,
   open: (fields, { sums }, { multilabel, topK }) => {
-    const right = multilabel === "subset" ? subsetIsRight(fields) : isRight(fields, topK ?? 1);
+    const right = multilabel === "subset" ? subsetIsRight(fields) : isRight(fields, topK);
     const [correct, weights] = [sums.of("correct"), sums.of("weight")];
     return (sample, weight) => {
       weights.add(weight);

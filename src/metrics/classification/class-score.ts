@@ -11,7 +11,7 @@ import { ExactSum } from "../../tally/index.js";
 import { type Tensor, type Unlabeled, view } from "../../tensor/index.js";
 import type { Sums } from "../accumulators.js";
 import type { BoundFields } from "../fields.js";
-import { defineMetric, type MetricFactory, onlySums } from "../metric.js";
+import { defineMetric, type NarrowFactory, onlySums } from "../metric.js";
 import type { ClassFields } from "./class-fields.js";
 import {
   type ConfusionOptions,
@@ -84,6 +84,19 @@ type Quotient<Options> = (counts: Counts, options: Options) => readonly [above: 
 /** What a metric of this kind computes: a number, or one a class. */
 export type ClassScore = number | Tensor<Unlabeled, "float64">;
 
+/** Makes metrics of one number, or of one a class where `average` is `"none"`. */
+export type ClassScoreFactory<Own extends object> = NarrowFactory<
+  ClassFields,
+  ClassScoreOptions & Own,
+  ClassScore,
+  {
+    readonly special: { readonly average: "none" };
+    readonly specially: Tensor<Unlabeled, "float64">;
+    readonly usual: { readonly average?: Exclude<ClassScoreOptions["average"], "none"> };
+    readonly usually: number;
+  }
+>;
+
 /** A metric that is a quotient of each class's counts. */
 export function defineClassScore<Own extends object>(given: {
   readonly name: string;
@@ -92,9 +105,9 @@ export function defineClassScore<Own extends object>(given: {
   readonly source: string;
   readonly options: OptionSpecs<Own>;
   readonly quotient: Quotient<Own>;
-}): MetricFactory<ClassFields, ClassScoreOptions & Own, ClassScore> {
+}): ClassScoreFactory<Own> {
   const { name, summary, formula, source, quotient } = given;
-  return defineMetric<ClassFields, ClassScoreOptions & Own, ReturnType<typeof onlySums>, ClassScore>({
+  const made = defineMetric<ClassFields, ClassScoreOptions & Own, ReturnType<typeof onlySums>, ClassScore>({
     name,
     documentation: { summary, formula, source, goal: "maximize" },
     options: { ...options, ...given.options } as OptionSpecs<ClassScoreOptions & Own>,
@@ -119,6 +132,7 @@ export function defineClassScore<Own extends object>(given: {
       return average(sums, chosen, of);
     },
   });
+  return made as ClassScoreFactory<Own>;
 }
 
 function divided([above, below]: readonly [number, number], zeroDivision: number | "nan"): number {
@@ -153,6 +167,8 @@ function cellsOf(sums: Sums): (index: number, part: number) => ExactSum {
 }
 
 function openClasses(fields: BoundFields, sums: Sums, { classes, topK, average }: ClassScoreOptions) {
+  // Scores say how many classes there are, whether the last one occurs or not.
+  if (fields.hasAxis("K")) sums.of(fields.size("K") * partCount - 1);
   const cell = cellsOf(sums);
   const bound = average === "binary" ? 2 : (classes ?? mostClasses);
   const label = labelClass(fields, bound);

@@ -75,7 +75,7 @@ describe("confusionMatrix", () => {
     expect(confusionMatrix().compute().shape).toEqual([0, 0]);
   });
 
-  it("predicts the highest score, of equal ones the higher index", () => {
+  it("predicts the highest score, of equal ones the first", () => {
     const scores = tensor([
       [3, 1],
       [2, 2],
@@ -86,7 +86,7 @@ describe("confusionMatrix", () => {
           .update({ scores, labels: ints([2], 0, 0) })
           .compute(),
       ),
-    ).toEqual([1, 1, 0, 0]);
+    ).toEqual([2, 0, 0, 0]);
   });
 });
 
@@ -140,8 +140,8 @@ describe("precision, recall, fBeta, jaccard", () => {
     const fields = { scores: tensor([[3, 2, 1]]), labels: ints([1], 1) };
     const value = (topK: number) => numbers(precision({ average: "none", topK }).update(fields).compute());
     expect([value(1), value(2), value(3)]).toEqual([
-      [0, 0],
-      [0, 1],
+      [0, 0, 0],
+      [0, 1, 0],
       [0, 1, 0],
     ]);
     expect(recall({ average: "micro", topK: 2 }).update(fields).compute()).toBe(1);

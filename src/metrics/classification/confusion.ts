@@ -65,6 +65,8 @@ export function openConfusion(
   const [label, prediction] = [labelClass(fields, bound), predictedClass(fields, bound)];
   const side = Math.min(classes ?? listed.unknown, listed.known);
   const cells = new Array<ExactSum | undefined>(side * side);
+  // Scores say how many classes there are, whether the last one occurs or not.
+  if (fields.hasAxis("K")) sums.of((fields.size("K") - 1) * (stride + 1));
   return (sample, weight) => {
     const row = label(sample);
     const column = prediction(sample);

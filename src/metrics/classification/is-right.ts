@@ -1,15 +1,16 @@
 import type { BoundFields } from "../fields.js";
+import { labelClass, predictedClass } from "./predicted-class.js";
 import { rankOf } from "./top-k.js";
 
 /** Whether a sample's label is its prediction, or among its k highest scores. */
-export function isRight(fields: BoundFields, topK: number): (sample: number) => boolean {
-  if (fields.has("scores")) {
+export function isRight(fields: BoundFields, topK: number | null): (sample: number) => boolean {
+  if (topK !== null) {
     const classes = fields.size("K");
     const label = fields.indices("labels", classes);
     const rank = rankOf(fields.reals("scores"), classes);
     return (sample) => rank(sample, label(sample)) < topK;
   }
-  const [label, prediction] = [fields.indices("labels"), fields.indices("predictions")];
+  const [label, prediction] = [labelClass(fields, null), predictedClass(fields, null)];
   return (sample) => label(sample) === prediction(sample);
 }
 

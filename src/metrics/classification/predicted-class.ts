@@ -1,8 +1,8 @@
 import type { BoundFields } from "../fields.js";
 
 /**
- * Reads the predicted class of a sample: as given, or the highest of its scores. Of equal scores the higher index ranks
- * first, as in the top k.
+ * Reads the predicted class of a sample: as given, or the highest of its scores. Of equal scores the lowest index is the
+ * prediction, as argmax has it.
  */
 export function predictedClass(fields: BoundFields, classes: number | null): (sample: number) => number {
   if (!fields.has("scores")) return fields.indices("predictions", classes ?? undefined);
@@ -13,7 +13,7 @@ export function predictedClass(fields: BoundFields, classes: number | null): (sa
     let [best, highest] = [0, score(base)];
     for (let k = 1; k < length; k++) {
       const value = score(base + k);
-      if (value >= highest) [best, highest] = [k, value];
+      if (value > highest) [best, highest] = [k, value];
     }
     return best;
   };

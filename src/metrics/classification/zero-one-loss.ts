@@ -43,7 +43,7 @@ export const zeroOneLoss = /*#__PURE__*/ defineMetric<
   ignored: "labels",
   state: onlySums,
   open: (fields, { sums }, { multilabel }) => {
-    const right = multilabel ? subsetIsRight(fields) : isRight(fields, 1);
+    const right = multilabel ? subsetIsRight(fields) : isRight(fields, null);
     const [wrong, weights] = [sums.of("wrong"), sums.of("weight")];
     return (sample, weight) => {
       weights.add(weight);

@@ -4,7 +4,7 @@ import { sortedOrder } from "../../numerics/index.js";
 import { ExactSum } from "../../tally/index.js";
 import { Samples } from "../accumulators.js";
 import { ignoreIndexOption } from "../classification/labels.js";
-import { defineMetric } from "../metric.js";
+import { defineMetric, type NarrowFactory } from "../metric.js";
 import { type ProbabilityFields, probabilityFields, readProbabilities } from "./probability-fields.js";
 
 const parts = ["score", "reliability", "resolution", "uncertainty"] as const;
@@ -29,6 +29,19 @@ interface BrierState {
 /** Result of {@link brierScore}: the score is reliability − resolution + uncertainty. */
 export type BrierParts = { readonly [P in Part]: number };
 
+/** Makes metrics of all parts, or of one number where `part` names it. */
+type BrierFactory = NarrowFactory<
+  ProbabilityFields,
+  BrierScoreOptions,
+  number | BrierParts,
+  {
+    readonly special: { readonly part: Part };
+    readonly specially: number;
+    readonly usual: { readonly part?: null };
+    readonly usually: BrierParts;
+  }
+>;
+
 /**
  * The mean squared error of probabilities, and what it is made of (Murphy 1973), over the distinct forecasts f:
  *   reliability = Σ_f w_f (f − ȳ_f)² / Σ w     how far forecasts are from what happens when they are made
@@ -38,7 +51,7 @@ export type BrierParts = { readonly [P in Part]: number };
  *
  * Brier 1950; Murphy 1973; scikit-learn `brier_score_loss`.
  */
-export const brierScore = /*#__PURE__*/ defineMetric<
+export const brierScore: BrierFactory = /*#__PURE__*/ defineMetric<
   ProbabilityFields,
   BrierScoreOptions,
   BrierState,
@@ -53,7 +66,9 @@ export const brierScore = /*#__PURE__*/ defineMetric<
   },
   options: {
     part: nullableOption(choiceOption("one number of the four", "score", parts)),
-    scaleByHalf: nullableOption(flagOption("whether the sum over classes is halved", true)),
+    scaleByHalf: nullableOption(
+      flagOption("whether the sum over classes is halved; null halves it for two classes", true),
+    ),
     ignoreIndex: ignoreIndexOption,
   },
   fields: (_, given) => probabilityFields(given),
@@ -79,7 +94,7 @@ export const brierScore = /*#__PURE__*/ defineMetric<
     const scaled = Object.fromEntries(parts.map((name) => [name, scale * found[name]])) as BrierParts;
     return part === null ? scaled : scaled[part];
   },
-});
+}) as BrierFactory;
 
 /**
  * How many classes the samples have: 1 where class 1 alone is given, of codes 2 and 3; classes of a list begin at 4.

@@ -30,7 +30,7 @@ export const logLoss = /*#__PURE__*/ defineMetric<
   name: "logLoss",
   documentation: {
     summary: "The mean negative log probability of the labels, in nats.",
-    formula: "Σ w (−log p_y) / Σ w",
+    formula: "Σ w (−log p_y) / Σ w, p clipped to [2⁻⁵², 1 − 2⁻⁵²]",
     source: "scikit-learn log_loss",
     goal: "minimize",
   },

@@ -55,6 +55,7 @@ export interface ProbabilityReader {
 export function readProbabilities(fields: BoundFields): ProbabilityReader {
   const value = fields.reals("probabilities");
   if (!fields.hasAxis("K")) {
+    refuseOneHot(fields);
     return { classes: 1, label: fields.flags("labels"), probability: (sample) => value(sample) };
   }
   const classes = fields.size("K");
@@ -75,4 +76,28 @@ export function readProbabilities(fields: BoundFields): ProbabilityReader {
     });
   };
   return { classes, label: checkedLabel, probability: (sample, index) => value(sample * classes + index) };
+}
+
+/** Rows of probabilities that add up to 1 beside rows with a single 1: classes, given as flags. */
+function refuseOneHot(fields: BoundFields): void {
+  const length = fields.shape.at(-1) ?? 0;
+  if (fields.shape.length < 2 || length < 2) return;
+  const [probability, flag] = [fields.raw("probabilities"), fields.raw("labels")];
+  for (let row = 0; row < fields.count; row += length) {
+    let [sum, flags] = [0, 0];
+    for (let k = row; k < row + length; k++) {
+      sum += probability(k);
+      flags += flag(k);
+    }
+    // NaN and unequal sums alike say that rows are no classes.
+    if (!(Math.abs(sum - 1) < 1e-6) || flags !== 1) return;
+  }
+  if (fields.count === 0) return;
+  throw fields.wrong(
+    "labels",
+    0,
+    "rows of flags with a single 1, beside rows of probabilities that add up to 1",
+    "class indices [...] beside probabilities [..., K]",
+    "pass the index of the 1 in each row; to score every entry on its own, flatten both to one axis.",
+  );
 }

@@ -1,9 +1,10 @@
 import type { OptionSpecs } from "../../contract/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
-import { defineMetric, type MetricFactory, onlySums } from "../metric.js";
+import { defineMetric, onlySums } from "../metric.js";
 import {
   averageOutputs,
   checkOutputs,
+  type OutputsFactory,
   type OutputsOption,
   outputsOption,
   type RegressionFields,
@@ -20,9 +21,9 @@ export function defineElementMean<Own extends object>(given: {
   readonly options: OptionSpecs<Own>;
   term(prediction: number, target: number, options: Own): number;
   finish?(mean: number): number;
-}): MetricFactory<RegressionFields, OutputsOption & Own, number | Tensor<Unlabeled, "float64">> {
+}): OutputsFactory<OutputsOption & Own> {
   const { name, summary, formula, source, term, finish = (mean) => mean } = given;
-  return defineMetric<
+  const made = defineMetric<
     RegressionFields,
     OutputsOption & Own,
     ReturnType<typeof onlySums>,
@@ -55,4 +56,5 @@ export function defineElementMean<Own extends object>(given: {
       return averageOutputs(means, outputs);
     },
   });
+  return made as OutputsFactory<OutputsOption & Own>;
 }

@@ -1,10 +1,11 @@
 import { choiceOption, nullableOption } from "../../contract/index.js";
 import { addProduct, addWeightedProduct, alignedIntegers, roundedRatio } from "../../tally/index.js";
 import type { Tensor, Unlabeled } from "../../tensor/index.js";
-import { defineMetric, type MetricFactory, onlySums } from "../metric.js";
+import { defineMetric, onlySums } from "../metric.js";
 import {
   averageOutputs,
   checkOutputs,
+  type OutputsFactory,
   type RegressionFields,
   regressionFields,
   regressionForms,
@@ -46,9 +47,9 @@ export function defineExplained(given: {
   readonly least: number;
   /** What is left unexplained, in the unit of the spread. */
   unexplained(moments: Moments): bigint;
-}): MetricFactory<RegressionFields, ExplainedOptions, number | Tensor<Unlabeled, "float64">> {
+}): OutputsFactory<ExplainedOptions> {
   const { name, summary, formula, source, least, unexplained } = given;
-  return defineMetric<
+  const made = defineMetric<
     RegressionFields,
     ExplainedOptions,
     ReturnType<typeof onlySums>,
@@ -58,11 +59,11 @@ export function defineExplained(given: {
     documentation: { summary, formula, source, goal: "maximize" },
     options: {
       outputs: nullableOption(
-        choiceOption("the last axis holds outputs: the mean of their values, by variance, or each", "mean", [
+        choiceOption(
+          "the last axis holds outputs: the mean of their values, by variance, or each; null takes every element as a sample",
           "mean",
-          "raw",
-          "variance",
-        ]),
+          ["mean", "raw", "variance"],
+        ),
       ),
     },
     fields: ({ outputs }) => regressionFields(outputs !== null),
@@ -115,4 +116,5 @@ export function defineExplained(given: {
       return found.reduce((sum, { value, spread }) => sum + value * roundedRatio(spread, total), 0);
     },
   });
+  return made as OutputsFactory<ExplainedOptions>;
 }

@@ -2,6 +2,7 @@ import { choiceOption, nullableOption } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
 import { type Tensor, type Unlabeled, view } from "../../tensor/index.js";
 import type { CommonFields, MetricField } from "../fields.js";
+import type { NarrowFactory } from "../metric.js";
 
 /** Predictions beside targets of one shape. */
 export interface RegressionFields extends CommonFields {
@@ -23,9 +24,26 @@ export interface OutputsOption {
 
 export const outputsOption = {
   outputs: nullableOption(
-    choiceOption("the last axis holds outputs: the mean of their values, or each", "mean", ["mean", "raw"]),
+    choiceOption(
+      "the last axis holds outputs: the mean of their values, or each; null takes every element as a sample",
+      "mean",
+      ["mean", "raw"],
+    ),
   ),
 };
+
+/** Makes metrics of one number, or of one an output where `outputs` is `"raw"`. */
+export type OutputsFactory<Options extends { readonly outputs: string | null }> = NarrowFactory<
+  RegressionFields,
+  Options,
+  number | Tensor<Unlabeled, "float64">,
+  {
+    readonly special: { readonly outputs: "raw" };
+    readonly specially: Tensor<Unlabeled, "float64">;
+    readonly usual: { readonly outputs?: Exclude<Options["outputs"], "raw"> };
+    readonly usually: number;
+  }
+>;
 
 /** The fields; the last axis is one of outputs where outputs are told apart. */
 export function regressionFields(hasOutputs: boolean): Readonly<Record<"predictions" | "targets", MetricField>> {

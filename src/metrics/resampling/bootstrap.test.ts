@@ -183,6 +183,8 @@ describe("pairedComparison", () => {
 });
 
 describe("bad resampling is refused:", () => {
+  const six = { labels: tensor([1, 0, 1, 0, 1, 0]), predictions: tensor([1, 1, 1, 1, 1, 1]) };
+  const sides = { left: six, right: { ...six, labels: tensor([1, 0, 1, 0, 1, 1]) }, sampleIds: ids(6) };
   const fields = { labels: tensor([1, 0]), predictions: tensor([1, 1]) };
   const made = () => bootstrap(accuracy(), { replicates: 4 });
   refuses([
@@ -193,6 +195,20 @@ describe("bad resampling is refused:", () => {
       "argument",
       "sampleIds",
       /sampleIds or clusterIds/,
+    ],
+    [
+      "names that only divide the samples",
+      () => made().update({ ...six, sampleIds: ids(2) }),
+      "shape",
+      "sampleIds",
+      /2 names for 6 samples/,
+    ],
+    [
+      "sides of other labels",
+      () => pairedComparison(accuracy()).update(sides),
+      "argument",
+      "labels",
+      /align both models/,
     ],
     [
       "names of another length",

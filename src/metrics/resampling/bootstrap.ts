@@ -72,7 +72,12 @@ export function bootstrap<Fields, Result extends MetricResult>(
     throw new LosswrightError({
       code: "argument",
       where: "bootstrap",
-      found: metric instanceof Metric ? `a metric that has seen ${metric.samples} samples` : String(metric),
+      found:
+        metric instanceof Metric
+          ? `a metric that has seen ${metric.samples} samples`
+          : typeof metric === "function"
+            ? "a function that makes metrics"
+            : String(metric),
       expected: "a metric that has seen none",
       fix: "make a new one: bootstrap(accuracy()).",
     });
@@ -112,8 +117,8 @@ export class Bootstrap<Fields, Result extends MetricResult> {
     Metric.resample(this.metric, fields as Fields, { tag: tags });
     for (const [replicate, part] of this.parts.entries()) {
       Metric.resample(part, fields as Fields, {
-        factor: (count) => {
-          const tag = tags(count);
+        factor: (count, rows) => {
+          const tag = tags(count, rows);
           return (sample) => poissonCount(seed, replicate, tag(sample));
         },
       });

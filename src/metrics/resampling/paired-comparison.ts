@@ -1,4 +1,6 @@
 import { LosswrightError } from "../../errors/index.js";
+import { isTensor, type Tensor } from "../../tensor/index.js";
+import type { GivenFields } from "../fields.js";
 import { Metric } from "../metric.js";
 import { type Bootstrap, type BootstrapOptions, bootstrap, type Uncertain, uncertain } from "./bootstrap.js";
 import { type Identified, tagsOf } from "./tags.js";
@@ -56,6 +58,7 @@ export class PairedComparison<Fields> {
 
   /** Adds samples that both models have answered. @throws as the metric's update, leaving the comparison as it was */
   update({ left, right, ...ids }: PairedFields<Fields>): this {
+    checkSameTruth(left as GivenFields, right as GivenFields);
     // The right side is tried first: the left one must not be ahead when it throws.
     Metric.resample(Metric.emptied(this.metric), right, { tag: tagsOf(where, ids) });
     this.left.update({ ...left, ...ids } as Fields & Identified);
@@ -96,5 +99,27 @@ export class PairedComparison<Fields> {
       rightHigher: (above + (count - above - below) / 2) / count,
       pValue: Math.min(1, (2 * (1 + Math.min(count - above, count - below))) / (count + 1)),
     };
+  }
+}
+
+/** What both models are judged by. */
+const truths = ["labels", "targets", "references", "relevance"] as const;
+
+/** @throws `argument` where the two sides are not judged by the same truth */
+function checkSameTruth(left: GivenFields, right: GivenFields): void {
+  for (const field of truths) {
+    const [mine, theirs] = [left?.[field], right?.[field]];
+    if (mine === undefined || theirs === undefined) continue;
+    const entries = (given: Tensor | readonly string[]) => (isTensor(given) ? Array.from(given.data, String) : given);
+    const [one, other] = [entries(mine), entries(theirs)];
+    if (one.length === other.length && one.every((value, i) => value === other[i])) continue;
+    throw new LosswrightError({
+      code: "argument",
+      where,
+      field,
+      found: `other ${field} on the left than on the right`,
+      expected: "the same samples in the same order on both sides",
+      fix: "align both models' answers by sample before comparing them.",
+    });
   }
 }

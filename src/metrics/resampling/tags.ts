@@ -18,13 +18,13 @@ const seed = 0x6c6f7373;
 /**
  * A tag of each sample, a whole number from 1 below 2^53, hashed of its name.
  *
- * @param count - how many samples the fields hold; names may stand for runs of them along axis 0
+ * @returns opens with how many samples the fields hold, and how many rows along axis 0; names are of either
  * @throws `missing-field` without names, `argument`, `dtype`, `shape`, `value` for others
  */
 export function tagsOf(
   where: string,
   { sampleIds, clusterIds }: Identified,
-): (count: number) => (sample: number) => number {
+): (count: number, rows: number) => (sample: number) => number {
   const [name, given] = sampleIds === undefined ? ["clusterIds", clusterIds] : ["sampleIds", sampleIds];
   if (given === undefined || (sampleIds !== undefined && clusterIds !== undefined)) {
     throw new LosswrightError({
@@ -37,9 +37,9 @@ export function tagsOf(
     });
   }
   const tags = Float64Array.from(hashes(where, name!, given));
-  return (count) => {
-    const repeats = tags.length === 0 ? 1 : count / tags.length;
-    if (Number.isInteger(repeats) && (repeats > 0 || count === tags.length)) {
+  return (count, rows) => {
+    if (tags.length === count || tags.length === rows) {
+      const repeats = tags.length === 0 ? 1 : count / tags.length;
       return (sample) => tags[Math.floor(sample / repeats)]!;
     }
     throw new LosswrightError({

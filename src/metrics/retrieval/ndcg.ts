@@ -16,7 +16,7 @@ import {
 export interface NdcgOptions extends RetrievalOptions {
   /** What a grade is worth: itself (default), or 2^grade − 1. */
   readonly gain: "linear" | "exponential";
-  /** Documents of equal scores share the mean gain of their places (default), or keep their order. */
+  /** Documents of equal scores share the mean gain of their places (default), or the later one ranks first. */
   readonly ties: "average" | "ignore";
 }
 
@@ -38,7 +38,7 @@ export const ndcg = /*#__PURE__*/ defineMetric<RetrievalFields, NdcgOptions, Ret
     ...retrievalOptions,
     gain: choiceOption("what a grade is worth: itself, or 2^grade − 1", "linear", ["linear", "exponential"]),
     ties: choiceOption(
-      "documents of equal scores share the mean gain of their places, or keep their order",
+      "documents of equal scores share the mean gain of their places, or the later ranks first",
       "average",
       ["average", "ignore"],
     ),

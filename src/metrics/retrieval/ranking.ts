@@ -5,7 +5,7 @@ import type { BoundFields, MetricField } from "../fields.js";
 
 /** Scores of documents beside what they are worth, one row a query. */
 export interface RetrievalFields {
-  /** `[Q, N]`; of equal scores the later document ranks first. */
+  /** `[Q, N]`; of equal scores the earlier document ranks first (see `ties` of `ndcg`). */
   readonly scores: Tensor<"scores" | "logits" | "probabilities" | "logProbabilities" | Unlabeled>;
   /** `[Q, N]`: 1 for relevant documents, 0 for others; grades for `ndcg`. */
   readonly relevance: Tensor<"targets" | "scores" | "mask" | "classIndices" | Unlabeled>;
@@ -63,7 +63,10 @@ export interface Ranking {
   readonly relevance: Float64Array;
 }
 
-/** Reads the ranking of a query; documents that do not exist are not read. */
+/**
+ * Reads the ranking of a query; documents that do not exist are not read. Of equal scores the earlier document ranks
+ * first; with grades the later one, as scikit-learn's reversed sort has it.
+ */
 export function rankingOf(fields: BoundFields, isGraded: boolean): (query: number) => Ranking {
   const documents = fields.size("N");
   const score = fields.reals("scores");
@@ -72,6 +75,7 @@ export function rankingOf(fields: BoundFields, isGraded: boolean): (query: numbe
   const [keys, worths] = [new Float64Array(documents), new Float64Array(documents)];
   const [scores, relevance] = [new Float64Array(documents), new Float64Array(documents)];
   const order = new Uint32Array(documents);
+  const laterFirst = isGraded;
   return (query) => {
     let length = 0;
     for (let n = 0; n < documents; n++) {
@@ -82,7 +86,7 @@ export function rankingOf(fields: BoundFields, isGraded: boolean): (query: numbe
       order[length] = length;
       length++;
     }
-    const ranked = order.subarray(0, length).sort((a, b) => keys[b]! - keys[a]! || b - a);
+    const ranked = order.subarray(0, length).sort((a, b) => keys[b]! - keys[a]! || (laterFirst ? b - a : a - b));
     for (let place = 0; place < length; place++) {
       scores[place] = keys[ranked[place]!]!;
       relevance[place] = worths[ranked[place]!]!;

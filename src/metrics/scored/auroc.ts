@@ -1,7 +1,6 @@
 import { choiceOption, nullableOption, numberOption } from "../../contract/index.js";
 import { LosswrightError } from "../../errors/index.js";
 import { ExactSum } from "../../tally/index.js";
-import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { Sums } from "../accumulators.js";
 import { defineMetric } from "../metric.js";
 import { averageClasses, type ClassAverage, mean } from "./average-classes.js";
@@ -9,6 +8,8 @@ import { type Bounded, roundingSlack, walkBuckets } from "./buckets.js";
 import { readScores, type Scored, type ScoredClasses, type ScoreFields } from "./class-scores.js";
 import {
   openSummary,
+  type ScoreSummary,
+  type ScoreSummaryFactory,
   type ScoreSummaryOptions,
   type ScoreSummaryState,
   scoreSummary,
@@ -33,11 +34,11 @@ export interface AurocOptions extends ScoreSummaryOptions {
  *
  * Hanley and McNeil 1982; scikit-learn `roc_auc_score` (NaN where it throws or warns).
  */
-export const auroc = /*#__PURE__*/ defineMetric<
+export const auroc: ScoreSummaryFactory<AurocOptions> = /*#__PURE__*/ defineMetric<
   ScoreFields,
   AurocOptions,
   ScoreSummaryState,
-  number | Tensor<Unlabeled, "float64"> | (Bounded & { readonly [name: string]: number })
+  ScoreSummary
 >({
   name: "auroc",
   documentation: {
@@ -67,7 +68,7 @@ export const auroc = /*#__PURE__*/ defineMetric<
     if (scored.classes > 1 && options.multiClass === "ovo") return againstEachOther(scored, options.average, of);
     return averageClasses(scored, options.average, of);
   },
-});
+}) as ScoreSummaryFactory<AurocOptions>;
 
 /** @throws `option` for options that do not go together */
 function checkOptions({ multiClass, average, multilabel, maxFalsePositiveRate, resolutionBits }: AurocOptions): void {

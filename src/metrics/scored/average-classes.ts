@@ -15,7 +15,7 @@ export function averageClasses(
   of: (one: Scored) => number,
 ): number | Tensor<Unlabeled, "float64"> {
   const { classes, rows } = scored;
-  if (classes === 1) return of(scored.of(0));
+  if (classes === 1 && average !== "none") return of(scored.of(0));
   if (average === "micro") return of(scored.all);
   if (average === "samples") {
     return mean(rows, (row) => [of(scored.row(row)), scored.weightOf(row)]);

@@ -1,6 +1,5 @@
 import { log1p } from "../../numerics/index.js";
 import { ExactSum } from "../../tally/index.js";
-import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { Sums } from "../accumulators.js";
 import { defineMetric } from "../metric.js";
 import { averageClasses } from "./average-classes.js";
@@ -8,6 +7,8 @@ import { type Bounded, roundingSlack, walkBuckets } from "./buckets.js";
 import { readScores, type Scored, type ScoreFields } from "./class-scores.js";
 import {
   openSummary,
+  type ScoreSummary,
+  type ScoreSummaryFactory,
   type ScoreSummaryOptions,
   type ScoreSummaryState,
   scoreSummary,
@@ -24,11 +25,11 @@ import { walkThresholds } from "./thresholds.js";
  *
  * scikit-learn `average_precision_score`.
  */
-export const averagePrecision = /*#__PURE__*/ defineMetric<
+export const averagePrecision: ScoreSummaryFactory<ScoreSummaryOptions> = /*#__PURE__*/ defineMetric<
   ScoreFields,
   ScoreSummaryOptions,
   ScoreSummaryState,
-  number | Tensor<Unlabeled, "float64"> | (Bounded & { readonly [name: string]: number })
+  ScoreSummary
 >({
   name: "averagePrecision",
   documentation: {
@@ -45,7 +46,7 @@ export const averagePrecision = /*#__PURE__*/ defineMetric<
     if (held.length === 0) return Number.NaN;
     return averageClasses(readScores("averagePrecision", held), average, precisionOf);
   },
-});
+}) as ScoreSummaryFactory<ScoreSummaryOptions>;
 
 function precisionOf(scored: Scored): number {
   const sum = new ExactSum();

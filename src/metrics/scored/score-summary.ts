@@ -1,9 +1,18 @@
 import { choiceOption, nullableOption, numberOption } from "../../contract/index.js";
+import type { Tensor, Unlabeled } from "../../tensor/index.js";
 import { Samples, Sums } from "../accumulators.js";
 import type { BoundFields, GivenFields } from "../fields.js";
+import type { Metric, NarrowFactory, UndefinedOption } from "../metric.js";
 import type { ClassAverage } from "./average-classes.js";
-import { openBuckets } from "./buckets.js";
-import { type ClassScoresOptions, classScoresOptions, columns, openScores, scoreFields } from "./class-scores.js";
+import { type Bounded, openBuckets } from "./buckets.js";
+import {
+  type ClassScoresOptions,
+  classScoresOptions,
+  columns,
+  openScores,
+  type ScoreFields,
+  scoreFields,
+} from "./class-scores.js";
 
 /** Options of metrics that make one number of the order of scores. */
 export interface ScoreSummaryOptions extends ClassScoresOptions {
@@ -53,3 +62,28 @@ export function openSummary(
 ): (sample: number, weight: number) => void {
   return held instanceof Sums ? openBuckets(where, fields, held, options) : openScores(where, fields, held, options);
 }
+
+/** What such metrics compute, whatever their options. */
+export type ScoreSummary = number | Tensor<Unlabeled, "float64"> | BoundedResult;
+
+/** A bounded value among the results of metrics. */
+export type BoundedResult = Bounded & { readonly [name: string]: number };
+
+/** Makes metrics of one number; of one a class where `average` is `"none"`; bounded where `resolutionBits` is a number. */
+export type ScoreSummaryFactory<Options extends ScoreSummaryOptions> = ((
+  options: Partial<Options & UndefinedOption> & { readonly resolutionBits: number },
+) => Metric<ScoreFields, BoundedResult>) &
+  NarrowFactory<
+    ScoreFields,
+    Options,
+    ScoreSummary,
+    {
+      readonly special: { readonly average: "none"; readonly resolutionBits?: null };
+      readonly specially: Tensor<Unlabeled, "float64">;
+      readonly usual: {
+        readonly average?: Exclude<ScoreSummaryOptions["average"], "none">;
+        readonly resolutionBits?: null;
+      };
+      readonly usually: number;
+    }
+  >;
