@@ -1,5 +1,5 @@
 import { LosswrightError } from "../../errors/index.js";
-import { isTensor, type Tensor } from "../../tensor/index.js";
+import { isTensor } from "../../tensor/index.js";
 import type { GivenFields } from "../fields.js";
 import { Metric } from "../metric.js";
 import { type Bootstrap, type BootstrapOptions, bootstrap, type Uncertain, uncertain } from "./bootstrap.js";
@@ -110,9 +110,8 @@ function checkSameTruth(left: GivenFields, right: GivenFields): void {
   for (const field of truths) {
     const [mine, theirs] = [left?.[field], right?.[field]];
     if (mine === undefined || theirs === undefined) continue;
-    const entries = (given: Tensor | readonly string[]) => (isTensor(given) ? Array.from(given.data, String) : given);
-    const [one, other] = [entries(mine), entries(theirs)];
-    if (one.length === other.length && one.every((value, i) => value === other[i])) continue;
+    const [one, other] = [isTensor(mine) ? mine.data : mine, isTensor(theirs) ? theirs.data : theirs];
+    if (one.length === other.length && !differs(one, other)) continue;
     throw new LosswrightError({
       code: "argument",
       where,
@@ -122,4 +121,13 @@ function checkSameTruth(left: GivenFields, right: GivenFields): void {
       fix: "align both models' answers by sample before comparing them.",
     });
   }
+}
+
+/** Whether two lists differ; integers of two widths are the same number. */
+function differs(one: ArrayLike<unknown>, other: ArrayLike<unknown>): boolean {
+  for (let i = 0; i < one.length; i++) {
+    const [a, b] = [one[i], other[i]];
+    if (typeof a === "string" ? a !== b : Number(a) !== Number(b)) return true;
+  }
+  return false;
 }
