@@ -183,7 +183,7 @@ describe("losswright log", () => {
     expect(out).toMatch(/ step +objective +macroF1\n/);
     expect(out).toMatch(/\n +119 +1 +0.38\n/);
     expect(out).toContain("macroF1 (more is better)");
-    expect(out).toMatch(/APART {2}macroF1: the metric gets worse/);
+    expect(out).toMatch(/ALARM {2}macroF1: the metric gets worse/);
     expect(out.replace(/\s+/g, " ")).toContain("CE vs F1. The majority class dominates");
     expect(out).toMatch(/Try +1. class weights/);
     expect(Math.max(...out.split("\n").map((line) => [...line].length))).toBeLessThanOrEqual(80);

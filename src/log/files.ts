@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { LosswrightError } from "../errors/index.js";
+import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
 import { openAppending, readBytes, takeLock, writeBytes } from "../io/files.js";
 import { encodeEvents, eventFile, eventOf, firstEvents } from "./event-file.js";
 import { ObjectiveLog, type ObjectiveLogOptions } from "./objective-log.js";
@@ -28,6 +28,8 @@ export interface OpenLog {
   close(): void;
 }
 
+const openOptions = ["objective", "metrics", "withoutMetric", "now", "rank", "tensorBoard", "resume"] as const;
+
 /** The name of a rank's file in the folder of its run. */
 export const logFileName = (rank?: number) => (rank === undefined ? "objective.jsonl" : `objective.rank${rank}.jsonl`);
 
@@ -39,6 +41,8 @@ export const logFileName = (rank?: number) => (rank === undefined ? "objective.j
  * another process writes, or a line other than the last is damaged
  */
 export function openObjectiveLog(folder: string, options: OpenLogOptions): OpenLog {
+  checkObject("openObjectiveLog", "options", options);
+  rejectUnknown("openObjectiveLog", "option", options, openOptions);
   const { rank, tensorBoard = false, resume, ...logOptions } = options;
   if (rank !== undefined && !(Number.isSafeInteger(rank) && rank >= 0)) {
     throw new LosswrightError({
@@ -72,6 +76,7 @@ export function openObjectiveLog(folder: string, options: OpenLogOptions): OpenL
     const sink = {
       ...(logOptions.now && { now: logOptions.now }),
       write: (line: string) => {
+        if (closing.length === 0) throw closedLog(path);
         const added = encoder.encode(line);
         file.append(added);
         ends.push((ends.at(-1) ?? 0) + added.length);
@@ -102,6 +107,16 @@ export function openObjectiveLog(folder: string, options: OpenLogOptions): OpenL
     close();
     throw error;
   }
+}
+
+function closedLog(path: string): LosswrightError {
+  return new LosswrightError({
+    code: "file",
+    where: path,
+    found: "an entry after close()",
+    expected: "an open log",
+    fix: "open it again with openObjectiveLog, which goes on where it ended.",
+  });
 }
 
 /** Reads a log's file, which may be written to meanwhile: a torn last line is left out. @throws `file` */

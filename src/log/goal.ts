@@ -1,5 +1,5 @@
-import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
-import { metricDefinition, metricNames } from "../metrics/index.js";
+import { checkObject, closest, LosswrightError, rejectUnknown } from "../errors/index.js";
+import { metricByForeignName, metricDefinition, metricNames } from "../metrics/index.js";
 
 /** What is wanted of a metric. */
 export interface MetricGoal {
@@ -45,12 +45,15 @@ function knownGoal(name: string): MetricGoal {
 }
 
 function noGoal(name: string, found: string): LosswrightError {
+  const meant = metricNames().includes(name) ? undefined : (metricByForeignName(name) ?? closest(name, metricNames()));
   return new LosswrightError({
     code: "argument",
     where: "ObjectiveLog",
     field: `metrics.${name}`,
     found,
     expected: "a metric of this library, or a name with its goal",
-    fix: `write metrics: { ${/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)}: { goal: "maximize" } }, or "minimize".`,
+    fix: meant
+      ? `write "${meant}".`
+      : `write metrics: { ${/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)}: { goal: "maximize" } }, or "minimize".`,
   });
 }

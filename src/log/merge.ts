@@ -28,6 +28,16 @@ export function mergeLogs(logs: readonly ObjectiveLog[], options: MergeOptions =
   if (!first) {
     throw new LosswrightError({ code: "argument", where: "mergeLogs", found: "no log", expected: "at least one" });
   }
+  const odd = logs.find((log) => !(log instanceof ObjectiveLog));
+  if (odd !== undefined) {
+    throw new LosswrightError({
+      code: "argument",
+      where: "mergeLogs",
+      found: typeof odd === "object" ? "an object that is no log" : typeof odd,
+      expected: "logs",
+      fix: "of what openObjectiveLog gives pass .log; of a text ObjectiveLog.parse(text).",
+    });
+  }
   for (const log of logs) first.checkSame(log.header, "mergeLogs");
   const incomplete: { kind: EntryKind; step: number; ranks: number }[] = [];
   const merged = (["train", "evaluation"] as const).flatMap((kind) => {

@@ -1,7 +1,7 @@
 import { type ContractInput, canonicalText, firstDifference, type Json } from "../contract/index.js";
 import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
 import { objectiveFrom } from "../losses/index.js";
-import type { Metric } from "../metrics/index.js";
+import { Metric, metricNames } from "../metrics/index.js";
 import { Tally } from "../tally/index.js";
 import { type Diagnosis, type DiagnosisOptions, diagnose } from "./diagnose.js";
 import {
@@ -51,10 +51,15 @@ export type GivenObjective =
 // biome-ignore lint/suspicious/noExplicitAny: a log reads a metric's value, whatever its fields
 export type GivenMetrics = Readonly<Record<string, number | Metric<any, number>>>;
 
-export type GivenStep = GivenObjective & { readonly metrics?: GivenMetrics };
+/** What an objective's `evaluate` gave, of which the tally is taken; or the tally, or the value, alone. */
+type BareObjective = Evaluated | Tally | PartTallies | number;
+
+type Evaluated = { readonly tally: Tally | PartTallies } & ({ readonly ranBy: unknown } | { readonly parts: unknown });
+
+export type GivenStep = BareObjective | (GivenObjective & { readonly metrics?: GivenMetrics });
 
 export interface GivenEvaluation {
-  readonly objective: GivenObjective | Tally | PartTallies | number;
+  readonly objective: BareObjective | GivenObjective;
   readonly metrics?: GivenMetrics;
 }
 
@@ -136,8 +141,13 @@ export class ObjectiveLog {
    * tally of another contract
    */
   step(step: number, given: GivenStep): void {
+    const bare = bareObjective(given);
+    if (bare) {
+      this.add("train", step, bare, {});
+      return;
+    }
     checkObject("ObjectiveLog.step", "given", given);
-    const { metrics = {}, ...objective } = given;
+    const { metrics = {}, ...objective } = given as GivenObjective & { readonly metrics?: GivenMetrics };
     this.add("train", step, objective, this.readMetrics("step", metrics));
   }
 
@@ -163,9 +173,7 @@ export class ObjectiveLog {
       });
     }
     const { objective } = given;
-    const isBare = typeof objective === "number";
-    const isTally = objective instanceof Tally || isPartTallies(objective);
-    this.add("evaluation", step, isBare ? { value: objective } : isTally ? { tally: objective } : objective, metrics);
+    this.add("evaluation", step, bareObjective(objective) ?? (objective as GivenObjective), metrics);
   }
 
   /**
@@ -180,6 +188,16 @@ export class ObjectiveLog {
     let kept = this.held.length;
     while (kept > 0 && this.held[kept - 1]!.step > fromStep) kept--;
     const dropped = this.held.length - kept;
+    if (this.held.length > 0 && fromStep > this.lastStep) {
+      throw new LosswrightError({
+        code: "argument",
+        where: "ObjectiveLog.resume",
+        field: "fromStep",
+        found: `step ${fromStep} of a log that ends at step ${this.lastStep}`,
+        expected: "a step that the log has reached",
+        fix: "give the log that the checkpoint's run wrote; what lies between would be missing.",
+      });
+    }
     if (dropped === 0) return 0;
     const { rewind } = this.options;
     if (this.write && !rewind) {
@@ -310,14 +328,26 @@ export class ObjectiveLog {
     rejectUnknown(where, "metric", given, names);
     return Object.fromEntries(
       Object.entries(given).map(([name, metric]) => {
-        const value = typeof metric === "object" && metric !== null ? metric.compute() : metric;
+        const isMetric = metric instanceof Metric;
+        if (isMetric && metric.name !== name && metricNames().includes(name)) {
+          throw new LosswrightError({
+            code: "argument",
+            where,
+            field: `metrics.${name}`,
+            found: `the metric ${metric.name}`,
+            expected: `the metric ${name}, or its number`,
+            fix: `log it as ${metric.name}.`,
+          });
+        }
+        const value: unknown = isMetric ? metric.compute() : metric;
         if (typeof value === "number") return [name, value];
         throw new LosswrightError({
           code: "argument",
           where,
           field: `metrics.${name}`,
-          found: value === undefined ? "nothing" : `a ${typeof value}`,
+          found: value === undefined ? "nothing" : typeof value === "object" ? "several numbers" : `a ${typeof value}`,
           expected: "a number, or a metric that computes one",
+          ...(typeof value === "object" && { fix: "name one of them: an option such as part or average says which." }),
         });
       }),
     );
@@ -350,6 +380,16 @@ function headerOf(objective: AnyObjective, { metrics = [], withoutMetric }: Obje
     });
   }
   return { contract: objective.contract, metrics: goals, withoutMetric: withoutMetric === true };
+}
+
+/** What stands for an objective by itself, in the form that the log reads. */
+function bareObjective(given: unknown): GivenObjective | undefined {
+  if (typeof given === "number") return { value: given };
+  if (given instanceof Tally || isPartTallies(given)) return { tally: given };
+  // An evaluation says what computed it, one of a weighted sum says so of each part.
+  const isEvaluation =
+    typeof given === "object" && given !== null && "tally" in given && ("ranBy" in given || "parts" in given);
+  return isEvaluation ? { tally: (given as Evaluated).tally } : undefined;
 }
 
 function objectiveOf(given: ObjectiveLogOptions["objective"]): AnyObjective {

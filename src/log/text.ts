@@ -117,7 +117,7 @@ function diagnosisLines(
   paint: LogPaint,
 ): string[] {
   const [word, color] = isAlarm
-    ? (["APART", paint.red] as const)
+    ? (["ALARM", paint.red] as const)
     : verdict === "together"
       ? (["clean", paint.green] as const)
       : (["note ", paint.dim] as const);

@@ -3,13 +3,13 @@ export * from "./all.js";
 export type { CommonFields, GivenFields, MetricField } from "./fields.js";
 export { metricByForeignName } from "./foreign-names.js";
 export type {
-  Metric,
   MetricDefinition,
   MetricFactory,
   MetricJson,
   MetricResult,
   UndefinedOption,
 } from "./metric.js";
+export { Metric } from "./metric.js";
 export { metricDefinition, metricFrom, metricNames } from "./registry.js";
 export {
   type Bootstrap,

@@ -98,16 +98,19 @@ function openRuns(paths: readonly string[], merge: boolean): NamedLog[] {
 function openRun(path: string): NamedLog {
   const name = basename(resolve(path)).replace(/\.jsonl$/, "");
   if (!isFolder(path)) return { name, log: readObjectiveLog(path) };
-  const files = readdirSync(path)
-    .filter((file) => /^objective(\.rank\d+)?\.jsonl$/.test(file))
+  const others = readdirSync(path)
+    .filter((file) => file.endsWith(".jsonl"))
     .sort();
+  const files = others.filter((file) => /^objective(\.rank\d+)?\.jsonl$/.test(file));
   if (files.length === 0) {
     throw new LosswrightError({
       code: "file",
       where: path,
-      found: "a folder without an objective log",
+      found: others.length ? `a folder with ${others.slice(0, 3).join(", ")}` : "a folder without an objective log",
       expected: "objective.jsonl, or objective.rank0.jsonl and so on",
-      fix: "give the folder that openObjectiveLog was given, or a .jsonl file.",
+      fix: others.length
+        ? `give the file: ${join(path, others[0]!)}.`
+        : "give the folder that openObjectiveLog was given, or a .jsonl file.",
     });
   }
   const logs = files.map((file) => readObjectiveLog(join(path, file)));
