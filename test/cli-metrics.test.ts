@@ -118,6 +118,8 @@ describe("losswright metrics", () => {
 
   it("writes JSON with options in full, and the value to the last digit", () => {
     const { out, code } = metrics("accuracy", "--table", "table.csv", "--json");
+    const averaged = JSON.parse(metrics("fBeta", "--table", "table.csv", "--json").out).metrics[0];
+    expect(averaged.options).toMatchObject({ average: "macro", beta: 1 });
     const value = metricFrom({ metric: "accuracy" }).update(fields).compute();
     expect(JSON.parse(out).metrics).toEqual([
       {
@@ -162,6 +164,20 @@ describe("losswright metrics", () => {
     const { out, err } = metrics("wordErrorRate", "--table", "answers.csv", "--json");
     expect(err).toBe("");
     expect(JSON.parse(out).metrics[0].value).toBe(0.5);
+  });
+
+  it("reads cells between the delimiter that is said", () => {
+    write("semicolons.csv", readFileSync(join(folder, "table.csv"), "utf8").replaceAll(",", ";"));
+    const { out, err } = metrics("accuracy", "--table", "semicolons.csv", "--delimiter", ";", "--json");
+    expect(err).toBe("");
+    expect(JSON.parse(out).metrics[0].value).toBe(right / count);
+  });
+
+  it("names what made one number of classes", () => {
+    expect(metrics("fBeta", "--table", "table.csv").out).toMatch(/^fBeta \(macro\) +0\.\d/m);
+    const binary = metrics("fBeta", "auroc", "--table", "table.csv", "--option", "fBeta:average=binary");
+    expect(binary.out).toMatch(/^fBeta \(binary\) +0\.\d/m);
+    expect(binary.out).toMatch(/^auroc +0\.\d/m);
   });
 
   it("gives intervals of a bootstrap, the same for one seed", () => {
@@ -257,7 +273,7 @@ describe("losswright metrics refuses", () => {
     [
       "a field beside one in its place",
       ["accuracy", "--table", "table.csv", "--scores", "table.csv#rest,scores", "--predictions", "predictions.npy"],
-      "--scores: found a field beside others",
+      "{ predictions, labels } or { scores, labels }. Fix: leave out --scores, or --predictions.",
     ],
     ["a file that is not there", ["accuracy", "--table", "nothing.csv"], "no such file"],
     [
@@ -274,10 +290,39 @@ describe("losswright metrics refuses", () => {
     ["a seed without draws", ["accuracy", "--table", "table.csv", "--seed", "1"], "--bootstrap"],
     ["a first line that may be both", ["accuracy", "--predictions", "01.csv#0", "--labels", "01.csv#1"], "--no-header"],
     ["words for numbers", ["accuracy", "--predictions", "words.csv#p", "--labels", "words.csv#y"], '"cat" at line 2'],
+    ["a name of another library", ["f1", "--table", "table.csv"], 'write "fBeta"'],
+    [
+      "columns by other names",
+      ["accuracy", "--table", "other.csv"],
+      'the columns of other.csv are "Scores", "Label", "my id"; expected { predictions, labels } or { scores, labels }. ' +
+        "Fix: write --scores other.csv#Scores --labels other.csv#Label.",
+    ],
+    [
+      "a column of a name with a space",
+      ["ndcg", "--scores", "other.csv#Scores", "--table", "spaced.csv"],
+      'Fix: write --relevance "spaced.csv#rele vance".',
+    ],
+    [
+      "a table without names",
+      ["auroc", "--table", "bare.csv"],
+      "first line is taken for a row (with --header, for names)",
+    ],
+    ["a row that is taken for names", ["auroc", "--table", "row.csv", "--header"], "with --no-header where"],
+    ["semicolons", ["accuracy", "--table", "semicolon.csv"], '--delimiter ";"'],
+    [
+      "a delimiter of no file",
+      ["accuracy", "--table", "table.parquet", "--delimiter", ";"],
+      "--delimiter: found a word",
+    ],
+    ["a first line of no file", ["accuracy", "--table", "table.parquet", "--header"], "--header: found a word"],
   ];
   beforeAll(() => {
     write("01.csv", "0,1\n1,1\n");
     write("words.csv", "p,y\ncat,1\n");
+    write("other.csv", "Scores,Label,my id\n0.2,0,1\n0.7,1,2\n");
+    write("row.csv", "0.2,0\n0.7,1\n");
+    write("spaced.csv", "rele vance,x\n1,2\n");
+    write("semicolon.csv", "predictions;labels\n0;1\n");
   });
   it.each(wrong)("%s, with exit code 2 and nothing printed", (_, args, said) => {
     const { out, err, code } = metrics(...args);

@@ -48,7 +48,7 @@ export function columnOfText(given: readonly string[], cells: Cells, kind?: Colu
   if (kind === undefined && spellings.every((spelling) => spelling === "empty")) return given;
   if (kind === undefined && spellings.includes("word")) return given;
   const odd = spellings.indexOf("word");
-  if (odd >= 0) throw noNumber(cells, odd, shown(trimmed[odd]));
+  if (odd >= 0) throw noNumber(cells, odd, trimmed[odd]);
   const empty = spellings.indexOf("empty");
   if (empty >= 0) throw missing(cells, empty, "an empty cell");
   const firstBoolean = spellings.indexOf("boolean");
@@ -118,7 +118,7 @@ export function columnOfValues(
     const found = values.length === 0 ? `a column of ${dtype}` : `${shown(values[odd])} at ${cells.place(odd)}`;
     throw broken(cells.where, oneLine(cells.column), found, "text", "write text in quotes, as columns of text do.");
   }
-  if (dtype === "text") throw noNumber(cells, 0, shown(values[0]));
+  if (dtype === "text") throw noNumber(cells, 0, values[0]);
   const shape = [values.length, ...shapeOf(values[0])];
   const flat: (number | bigint | boolean)[] = [];
   const walk = (value: unknown, axis: number, row: number): void => {
@@ -138,7 +138,7 @@ export function columnOfValues(
     if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") flat.push(value);
     else if (word !== undefined) flat.push(word);
     else if (value === null || value === undefined) throw missing(cells, row, "a list with null");
-    else throw noNumber(cells, row, shown(value));
+    else throw noNumber(cells, row, value);
   };
   for (let row = 0; row < values.length; row++) walk(values[row], 1, row);
   const perRow = Math.max(1, sizeOf(shape.slice(1)));
@@ -202,13 +202,28 @@ function shapeOf(value: unknown): number[] {
 // ---- messages ----
 
 function missing({ where, column, place }: Cells, row: number, found: string): LosswrightError {
-  const fix = 'write "nan" where a number is not known, or leave the row out.';
-  return broken(where, oneLine(column), `${found} at ${place(row)}`, "a value in every row", fix);
+  return broken(where, oneLine(column), `${found} at ${place(row)}`, "a value in every row", notKnown);
 }
 
-function noNumber({ where, column, place }: Cells, row: number, found: string): LosswrightError {
-  const fix = 'write decimal numbers with a point ("0.5", "nan", "inf"), or name a column that holds them.';
-  return broken(where, oneLine(column), `${found} at ${place(row)}`, "a column of numbers", fix);
+const notKnown = 'write "nan" where a number is not known, or leave the row out.';
+
+function noNumber({ where, column, place }: Cells, row: number, cell: unknown): LosswrightError {
+  const fix = typeof cell === "string" ? asNumber(cell.trim()) : pointed;
+  return broken(where, oneLine(column), `${shown(cell)} at ${place(row)}`, "a column of numbers", fix);
+}
+
+const pointed = "write decimal numbers with a point (0.5, nan, inf), or name a column that holds them.";
+
+/** How to write as a number what a cell says in words. */
+function asNumber(word: string): string {
+  if (special.test(word)) return 'write "nan", "inf" or "-inf" for what is no finite number.';
+  const spelling = spellingOf(word);
+  if (spelling === "boolean") return `write ${word.toLowerCase()} without quotes, not as text.`;
+  if (spelling === "integer" || spelling === "real") return `write ${word} without quotes, not as text.`;
+  if (/^(?:na|n\/a|null|none|missing|-|\?|)$/i.test(word)) return notKnown;
+  if (/^[+-]?\d+,\d+$/.test(word)) return `write a point in place of the comma: ${word.replace(",", ".")}.`;
+  if (!/^\p{L}/u.test(word)) return pointed;
+  return "number the classes (0, 1, …), in labels and predictions alike, or name a column of numbers.";
 }
 
 function mixed(

@@ -9,12 +9,13 @@ import type { Table, TextTableOptions } from "./table.js";
  * A table of cells between delimiters, as RFC 4180 has them: quoted where they hold delimiters or line ends. Every line
  * has as many cells as the first.
  *
- * @throws `file` for lines of different lengths, quotes that do not fit together, a name twice, and a first line of which
- * only its writer knows whether it is one of names
+ * @throws `file` for lines of different lengths, quotes that do not fit together, a name twice; `argument` for a first line
+ * of which only its writer knows whether it is one of names or what separates its cells, and for a delimiter that is none
  */
 export function parseCsv(text: string, format: "csv" | "tsv", options: TextTableOptions): Table {
   const { name: where, only } = options;
-  const delimiter = format === "csv" ? "," : "\t";
+  const { delimiter = format === "csv" ? "," : "\t" } = options;
+  if (typeof delimiter !== "string" || !/^[^"\r\n]$/.test(delimiter)) throw noDelimiter(delimiter, where);
   // Blank lines at the end are no cells; of one among the others its writer may have meant an empty one.
   const body = text.replace(/(?:\r\n|\n|\r)+$/, "");
   if (body === "") throw broken(where, undefined, "a file without a line", "a table", "write it again.");
@@ -24,11 +25,13 @@ export function parseCsv(text: string, format: "csv" | "tsv", options: TextTable
   // Lines that a quoted cell runs over: from which row on, by how many lines rows stand below their number.
   const shifts: { row: number; lines: number }[] = [];
   const open = (first: readonly string[]): boolean => {
+    if (options.delimiter === undefined) checkDelimiter(first, delimiter, where);
     const isHeader = options.header ?? holdsNames(first, where);
     names = first.map((cell, i) => (isHeader ? cell.trim() : String(i)));
     const twice = names.findIndex((each, i) => names!.indexOf(each) < i);
     if (twice >= 0) {
-      const fix = "give every column a name of its own.";
+      const fix =
+        "give every column a name of its own; of a first line that is a row say header: false (command line: --no-header).";
       throw broken(where, "line 1", `the column ${shown(names[twice])} twice`, "each name once", fix);
     }
     kept = names.map((each) => (only === undefined || only.includes(each) ? [] : undefined));
@@ -91,13 +94,41 @@ function holdsNames(first: readonly string[], where: string): boolean {
   });
 }
 
+/** @throws `argument` for a first line that is one cell, in which stands what separates the cells of other files */
+function checkDelimiter(first: readonly string[], delimiter: string, where: string): void {
+  const other = first.length === 1 ? /[;\t]/.exec(first[0]!)?.[0] : undefined;
+  if (other === undefined) return;
+  const sign = JSON.stringify(other);
+  const say = other === "\t" ? "name the file .tsv" : `say delimiter: ${sign} (command line: --delimiter ${sign})`;
+  throw new LosswrightError({
+    code: "argument",
+    where,
+    field: "delimiter",
+    found: `no ${wordOf(delimiter)} in the first line, but ${wordOf(other)}`,
+    expected: "a first line of which it is clear what separates its cells",
+    fix: `${say}; where each line is one cell, say delimiter: ${JSON.stringify(delimiter)}.`,
+  });
+}
+
+function noDelimiter(found: unknown, where: string): LosswrightError {
+  return new LosswrightError({
+    code: "argument",
+    where,
+    field: "delimiter",
+    found: shown(found),
+    expected: "one character, no quote and no line end",
+    fix: 'say delimiter: ";" (command line: --delimiter ";"); name a table of tabs .tsv.',
+  });
+}
+
 function otherLength(record: readonly unknown[], lines: number, where: string, delimiter: string, cause?: unknown) {
   const found = record.length === 1 && record[0] === "" ? "a blank line" : `${record.length} cells`;
   const fix = `quote cells that hold ${wordOf(delimiter)}, and leave no line out.`;
   return broken(where, `line ${lines}`, found, "as many cells as in the first line", fix, cause);
 }
 
-const wordOf = (delimiter: string) => (delimiter === "," ? "commas" : "tabs");
+const wordOf = (delimiter: string) =>
+  ({ ",": "commas", ";": "semicolons", "\t": "tabs" })[delimiter] ?? shown(delimiter);
 
 function whyNoTable(error: unknown, where: string, delimiter: string): LosswrightError {
   const { code, lines, record } = error as { code?: string; lines?: number; record?: unknown[] };

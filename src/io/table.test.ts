@@ -69,6 +69,7 @@ describe("cells of CSV", () => {
     ["a word where numbers are wanted", ["1", "NA"], "numbers", '"NA" at line 3'],
     ["a comma for a point", ['"0,5"'], "numbers", '"0,5" at line 2'],
     ["a boolean among numbers", ["1", "True"], undefined, '"True" at line 3 and "1" at line 2'],
+    ["a name for what is missing", ["1", "None"], "numbers", '"None" at line 3'],
     ["integers beyond 64 bits", ["1", "9223372036854775808"], undefined, "9223372036854775808 at line 3"],
     ["numbers beyond a double", ["0.5", "1e999"], undefined, '"1e999" at line 3'],
   ];
@@ -78,6 +79,16 @@ describe("cells of CSV", () => {
     expect(error).toMatchObject({ code: "file", where: "t.csv", field: "x" });
     expect(error.found).toContain(found);
     expect(error.fix).toBeDefined();
+  });
+
+  const fixes: readonly [cell: string, fix: string][] = [
+    ["cat", "number the classes (0, 1, …), in labels and predictions alike, or name a column of numbers."],
+    ["NA", 'write "nan" where a number is not known, or leave the row out.'],
+    ['"0,5"', "write a point in place of the comma: 0.5."],
+    ["1_000", "write decimal numbers with a point (0.5, nan, inf), or name a column that holds them."],
+  ];
+  it.each(fixes)("%s among numbers is answered with what to write", async (cell, fix) => {
+    expect((await errorOf((await csv(`x,row\n${cell},1\n`)).column("x", "numbers"))).fix).toBe(fix);
   });
 
   it("that spell whole numbers as 1.0 are floats, which a field of indices takes too", async () => {
@@ -131,6 +142,10 @@ describe("lines of CSV", () => {
     expect(error.found).toContain(found);
   });
 
+  it("a row that is taken for names, and how to say that it is none", async () => {
+    expect((await errorOf(csv("cat,cat\ndog,cat\n"))).fix).toContain("--no-header");
+  });
+
   it("a blank line among those of one column is an empty cell", async () => {
     expect((await errorOf((await csv("x\n1\n\n3\n")).column("x"))).found).toBe("an empty cell at line 3");
   });
@@ -140,6 +155,43 @@ describe("lines of CSV", () => {
     expect((await errorOf(parseTable(Uint8Array.of(0xff, 0xfe, 0x61, 0), { name: "t.csv" }))).found).toContain(
       "UTF-16",
     );
+  });
+});
+
+describe("the delimiter of CSV", () => {
+  const text = 'id;"a;b";c\n1;"2,5";3\n';
+
+  it("is the one that is said, with quotes and without", async () => {
+    for (const [content, format] of [
+      [text, "csv"],
+      [text, "tsv"],
+      [text.replaceAll('"', "").replace("a;b", "a"), "csv"],
+    ] as const) {
+      const table = await csv(content, { format, delimiter: ";" });
+      expect(table).toMatchObject({ rows: 1, names: ["id", expect.stringMatching(/^a/), "c"] });
+      expect(plain(await table.column("c"))).toEqual(["int32", [3]]);
+    }
+    expect(plain(await (await csv("x|y\n1|2\n", { delimiter: "|" })).column("y"))).toEqual(["int32", [2]]);
+  });
+
+  it.each(["", ";;", '"', "\n", 7 as never])("is refused where it is %j", async (delimiter) => {
+    expect(await errorOf(csv(text, { delimiter }))).toMatchObject({ code: "argument", field: "delimiter" });
+  });
+
+  it("is of CSV and TSV alone", async () => {
+    expect(await errorOf(jsonLines('{"a":1}', { delimiter: ";" }))).toMatchObject({ field: "delimiter" });
+  });
+
+  it("is asked for where all of the first line is one cell and seems to be several", async () => {
+    for (const text of ["a;b\n1;2\n", "a;b\n0,5;1\n", 'a;b\n"0",5;1\n', "0.5;1\n"]) {
+      const error = await errorOf(csv(text));
+      expect(error).toMatchObject({ code: "argument", field: "delimiter" });
+      expect(error.found).toBe("no commas in the first line, but semicolons");
+      expect(error.fix).toContain('say delimiter: ";" (command line: --delimiter ";")');
+    }
+    expect((await errorOf(csv("a\tb\n1\t2\n"))).fix).toContain("name the file .tsv");
+    expect((await csv("a;b\n1;2\n", { delimiter: "," })).names).toEqual(["a;b"]);
+    expect((await csv("a;b,c\n1,2\n")).names).toEqual(["a;b", "c"]);
   });
 });
 
@@ -255,6 +307,25 @@ describe("JSON lines", () => {
   ];
   it.each(broken)("refuse %s", async (_, text, where) => {
     expect(await errorOf(jsonLines(text))).toMatchObject({ code: "file", where });
+  });
+
+  it("with numbers in quotes are answered with numbers without", async () => {
+    for (const cells of ['{"x":"0.2"}\n{"x":"a"}', '{"x":0.5}\n{"x":"0.2"}', '{"x":"0.2"}']) {
+      const error = await errorOf((await jsonLines(cells)).column("x", "numbers"));
+      expect(error.fix).toBe("write 0.2 without quotes, not as text.");
+    }
+  });
+
+  it("with words that are spelt otherwise are answered with the spelling", async () => {
+    for (const [cell, said] of [
+      ["NaN", 'write "nan"'],
+      ["True", "write true without quotes"],
+      ["cat", "number the classes"],
+      ["", 'write "nan"'],
+    ] as const) {
+      const error = await errorOf((await jsonLines(`{"x":0.5}\n{"x":${JSON.stringify(cell)}}`)).column("x", "numbers"));
+      expect(error.fix).toContain(said);
+    }
   });
 
   it("give no text where numbers are wanted, and no numbers where text is", async () => {

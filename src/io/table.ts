@@ -11,6 +11,8 @@ export interface TableOptions {
   readonly format?: TableFormat;
   /** Of CSV and TSV: whether the first line holds the names. Without it, columns of a line of numbers are "0", "1", …. */
   readonly header?: boolean;
+  /** Of CSV and TSV: the one character between two cells. Default: a comma in CSV, a tab in TSV. */
+  readonly delimiter?: string;
   /** The columns that will be read; without it all are kept. */
   readonly only?: readonly string[];
 }
@@ -51,22 +53,23 @@ const longestText = 0x1fffffe8;
  * | Parquet | int8 to int64, uint8 to uint64, decimal, float16 to float64 | boolean | string | null: an error |
  *
  * @param bytes - the whole file
- * @throws `file` for what is none of them, damaged, cut off or hostile; `argument` where the format or the first line is
- * unclear
+ * @throws `file` for what is none of them, damaged, cut off or hostile; `argument` where the format, the delimiter or the
+ * first line is unclear
  */
 export async function parseTable(bytes: Uint8Array, options: TableOptions = {}): Promise<Table> {
-  rejectUnknown("parseTable", "option", options, ["name", "format", "header", "only"]);
+  rejectUnknown("parseTable", "option", options, ["name", "format", "header", "delimiter", "only"]);
   const { name = "table" } = options;
   const isPacked = bytes[0] === 0x1f && bytes[1] === 0x8b;
   const content = isPacked ? gunzipped(bytes, name, longestText) : bytes;
   const format = options.format ?? tableFormat(content, isPacked ? name.replace(/\.gz$/i, "") : name);
-  if (options.header !== undefined && format !== "csv" && format !== "tsv") {
+  for (const field of ["header", "delimiter"] as const) {
+    if (options[field] === undefined || isDelimited(format)) continue;
     throw new LosswrightError({
       code: "argument",
       where: name,
-      field: "header",
-      found: `header: ${options.header} for ${words[format]}`,
-      expected: "no word about a first line: its columns have names of their own",
+      field,
+      found: `${field}: ${options[field]} for ${words[format]}`,
+      expected: "no word about lines and cells: its columns have names of their own",
       fix: "leave it out.",
     });
   }
@@ -97,6 +100,10 @@ function checked(table: Table, where: string, only: readonly string[] | undefine
     });
   };
   return { ...table, column };
+}
+
+function isDelimited(format: TableFormat): boolean {
+  return format === "csv" || format === "tsv";
 }
 
 /**

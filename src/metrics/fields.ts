@@ -229,9 +229,12 @@ export function bindFields(
       code: near ? "missing-field" : "argument",
       where,
       ...(missing[0] !== undefined && { field: missing[0] }),
-      found: present.length ? `only ${present.join(", ")}` : "no field",
-      expected: shown,
-      ...(missing[0] !== undefined && { fix: `add ${missing[0]}: ${fields[missing[0]]!.meaning}.` }),
+      found: present.length ? `${near ? "only " : ""}${present.join(", ")}` : "no field",
+      expected: near ? shown : `one form alone: ${shown}`,
+      fix:
+        missing[0] !== undefined
+          ? `add ${missing[0]}: ${fields[missing[0]]!.meaning}.`
+          : "leave out what belongs to the other form.",
     });
   }
   const sizes = new Map<string, number>();

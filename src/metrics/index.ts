@@ -1,7 +1,7 @@
 /** Metrics: what a model is judged by, beside the objective that it learns. */
 export * from "./all.js";
 export type { CommonFields, GivenFields, MetricField } from "./fields.js";
-export { metricByForeignName } from "./foreign-names.js";
+export { fieldByForeignName, metricByForeignName } from "./foreign-names.js";
 export type {
   MetricDefinition,
   MetricFactory,

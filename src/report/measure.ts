@@ -10,7 +10,7 @@ import {
   metricDefinition,
   metricFrom,
 } from "../metrics/index.js";
-import { type Tensor, view } from "../tensor/index.js";
+import { isTensor, type Tensor, view } from "../tensor/index.js";
 
 /** A metric by name, with the options that are not to be what they are. */
 export interface AskedMetric {
@@ -34,6 +34,8 @@ export interface MeasuredMetric {
   readonly goal?: "maximize" | "minimize";
   /** Every option, defaults too. */
   readonly options: Json;
+  /** How the classes became one number, where they did: the option `average`. */
+  readonly average?: string;
   /** The fields that it was given. */
   readonly fields: readonly string[];
   readonly samples: number;
@@ -132,14 +134,17 @@ export function measure(
   const metric = metricFrom(asked);
   const { summary, goal } = metricDefinition(asked.metric).documentation;
   metric.update(fields);
+  const value = metric.compute();
+  const average = averageOf(value, metric.options, fields);
   const measured = {
     metric: asked.metric,
     summary,
     ...(goal !== undefined && { goal }),
     options: optionsToJson(metric.options),
+    ...(average !== undefined && { average }),
     fields: Object.keys(fields),
     samples: metric.samples,
-    value: metric.compute(),
+    value,
   };
   if (resampling === undefined) return measured;
   const drawn = bootstrap(metricFrom(asked), resampling);
@@ -149,6 +154,23 @@ export function measure(
   } catch (error) {
     // A curve has other points in every draw: it has no interval, and the metrics beside it do.
     if (!(error instanceof LosswrightError) || error.code !== "unsupported") throw error;
-    return { ...measured, note: `no interval: ${error.found}` };
+    return { ...measured, note: `no interval: ${error.found}${fixedClasses(asked.metric, value, metric.options)}` };
   }
+}
+
+/** What made one number of the classes of a metric; undefined where nothing did. */
+function averageOf(
+  value: MetricResult,
+  { average, multilabel }: Readonly<Record<string, unknown>>,
+  { scores, labels }: GivenFields,
+): string | undefined {
+  if (typeof value !== "number" || typeof average !== "string") return undefined;
+  // One score a sample ranks positives against negatives: there is nothing to average.
+  const isOneScore = isTensor(scores) && isTensor(labels) && scores.shape.length === labels.shape.length;
+  return isOneScore && !multilabel ? undefined : average;
+}
+
+/** How a list or matrix of classes gets an interval: a draw that misses a class makes it shorter, unless it is told. */
+function fixedClasses(metric: string, value: MetricResult, { classes }: Readonly<Record<string, unknown>>): string {
+  return classes === null && isTensor(value) ? `; give --option ${metric}:classes=${value.shape[0]}` : "";
 }

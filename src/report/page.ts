@@ -1,7 +1,7 @@
 import { chartPage, type PageTile, shortNumber } from "../charts/index.js";
 import type { MeasuredMetric } from "./measure.js";
 import { pictureOf } from "./pictures.js";
-import { entriesOf } from "./words.js";
+import { entriesOf, titleOf } from "./words.js";
 
 /** Numbers of a list that the table has lines for. */
 const mostLines = 100;
@@ -29,7 +29,7 @@ export function metricsPage(
   const tiles = measured.flatMap(tileOf);
   const confidence = measured.find(({ interval }) => interval !== undefined)?.interval?.confidence;
   return chartPage({
-    title: title ?? measured.map(({ metric }) => metric).join(", "),
+    title: title ?? measured.map(titleOf).join(", "),
     source: "losswright metrics",
     lead: [[...new Set(measured.map(({ samples }) => `${samples} samples`))].join("; ")],
     sections: [
@@ -58,11 +58,12 @@ export function metricsPage(
 }
 
 /** A tile for a metric of one number. */
-function tileOf({ metric, value, interval }: MeasuredMetric): PageTile[] {
+function tileOf(measured: MeasuredMetric): PageTile[] {
+  const { value, interval } = measured;
   if (typeof value !== "number") return [];
   const [lower, upper] = [interval?.lower, interval?.upper];
   const note = typeof lower === "number" && typeof upper === "number" ? rangeOf(lower, upper) : undefined;
-  return [{ label: metric, value: shortNumber(value), ...(note !== undefined && { note }) }];
+  return [{ label: titleOf(measured), value: shortNumber(value), ...(note !== undefined && { note }) }];
 }
 
 function rangeOf(lower: number, upper: number): string {
@@ -70,10 +71,12 @@ function rangeOf(lower: number, upper: number): string {
 }
 
 /** The lines of a metric in the table: one for each number, as many as a page has room for. */
-function rowsOf({ metric, value, interval, fields }: MeasuredMetric, hasIntervals: boolean): string[][] {
+function rowsOf(measured: MeasuredMetric, hasIntervals: boolean): string[][] {
+  const { value, interval, fields } = measured;
+  const title = titleOf(measured);
   const [lower, upper] = [interval && entriesOf(interval.lower), interval && entriesOf(interval.upper)];
   return entriesOf(value).flatMap(({ name, shape, numbers }, k) => {
-    const own = name === "" ? metric : `${metric} ${name}`;
+    const own = name === "" ? title : `${title} ${name}`;
     const row = (words: string, number: string, range = "") => [
       words,
       number,

@@ -99,6 +99,45 @@ describe("measure", () => {
     });
   });
 
+  it("says how classes became one number, where they did", () => {
+    const labels = tensor(Int32Array.of(0, 1, 2, 1));
+    const classes = { predictions: tensor(Int32Array.of(0, 1, 1, 1)), labels };
+    const averageOf = (metric: string, options: object, given: Parameters<typeof measure>[1] = classes) =>
+      measure({ metric, options: { ...options } }, given).average;
+    expect(averageOf("fBeta", {})).toBe("macro");
+    expect(averageOf("fBeta", { average: "micro" })).toBe("micro");
+    expect(averageOf("fBeta", { average: "binary" }, fields)).toBe("binary");
+    expect(averageOf("fBeta", { average: "none" })).toBeUndefined();
+    expect(averageOf("accuracy", {})).toBeUndefined();
+    const wide = tensor(
+      Float64Array.from({ length: 12 }, (_, i) => (i * 5) % 7),
+      [4, 3],
+    );
+    const flags = tensor(Int32Array.of(0, 1, 1, 1, 0, 0, 0, 1, 0, 1, 0, 1), [4, 3]);
+    expect(averageOf("auroc", {}, { scores: wide, labels })).toBe("macro");
+    expect(averageOf("auroc", { multilabel: true }, { scores: wide, labels: flags })).toBe("macro");
+    // One score a sample ranks positives against negatives.
+    expect(averageOf("auroc", {}, { scores: list(0.1, 0.9, 0.4, 0.3), labels: fields.labels })).toBeUndefined();
+  });
+
+  it("says what gives lists and matrices of classes an interval, and says it of no curve", () => {
+    const labels = tensor(Int32Array.of(0, 1, 2, 1));
+    const given = { predictions: tensor(Int32Array.of(0, 1, 1, 1)), labels };
+    const ids = { sampleIds: tensor(Int32Array.of(0, 1, 2, 3)) };
+    const measured = (metric: string, options: Record<string, unknown>, of: Parameters<typeof measure>[1] = given) =>
+      measure({ metric, options }, of, ids, { replicates: 50 });
+    for (const [metric, options] of [
+      ["recall", { average: "none" }],
+      ["confusionMatrix", {}],
+    ] as const) {
+      const told = `no interval: results of different lengths; give --option ${metric}:classes=3`;
+      expect(measured(metric, options).note).toBe(told);
+      expect(measured(metric, { ...options, classes: 3 }).interval).toBeDefined();
+    }
+    const curve = measured("rocCurve", {}, { scores: list(0.1, 0.9, 0.4, 0.3), labels: fields.labels });
+    expect(curve.note).toBe("no interval: results of different lengths");
+  });
+
   it("gives an interval around the value where draws are asked for", () => {
     const ids = { sampleIds: tensor(Int32Array.of(0, 1, 2, 3)) };
     const { interval, value } = measure(accuracy, fields, ids, { replicates: 100, seed: 1 });
@@ -133,6 +172,18 @@ describe("measured metrics as text", () => {
         "    1   0  30",
       ].join("\n"),
     );
+  });
+
+  it("name what made one number of classes", () => {
+    const measured = [made("fBeta", 0.5, { average: "macro" }), made("recall", list(1, 0.25))];
+    expect(measuredText(measured, plain).split("\n").slice(0, 3)).toEqual([
+      "metric         value  of",
+      "fBeta (macro)    0.5  12 samples: scores, labels",
+      "recall                12 samples: scores, labels",
+    ]);
+    const page = metricsPage(measured);
+    expect(page).toContain("<title>fBeta (macro), recall");
+    expect(page.match(/fBeta \(macro\)/g)!.length).toBeGreaterThan(3);
   });
 
   it("have intervals in a column of their own, and say how long a curve is", () => {

@@ -1,5 +1,5 @@
 import type { Interval, MeasuredMetric } from "./measure.js";
-import { type Entry, entriesOf, figure } from "./words.js";
+import { type Entry, entriesOf, figure, titleOf } from "./words.js";
 
 /** How a text is set in weight and color. */
 export interface ReportPaint {
@@ -45,7 +45,8 @@ interface Line {
   readonly below?: readonly string[];
 }
 
-function linesOf({ metric, fields, samples, value, interval, note }: MeasuredMetric): Line[] {
+function linesOf(measured: MeasuredMetric): Line[] {
+  const { metric, fields, samples, value, interval, note } = measured;
   const of = `${samples} samples: ${fields.join(", ")}${note === undefined ? "" : `; ${note}`}`;
   const entries = entriesOf(value);
   const [lower, upper] = [interval && entriesOf(interval.lower), interval && entriesOf(interval.upper)];
@@ -55,7 +56,7 @@ function linesOf({ metric, fields, samples, value, interval, note }: MeasuredMet
       : undefined;
   const [first] = entries;
   if (entries.length === 1 && first!.shape.length === 0) {
-    return [{ name: metric, value: figure(first!.numbers[0]!), ...between(0, 0), rest: of }];
+    return [{ name: titleOf(measured), value: figure(first!.numbers[0]!), ...between(0, 0), rest: of }];
   }
   if (entries.length === 1 && isGrid(first!)) return [{ name: metric, rest: of, below: gridOf(first!) }];
   return [

@@ -1,5 +1,6 @@
 import type { MetricResult } from "../metrics/index.js";
 import { isTensor } from "../tensor/index.js";
+import type { MeasuredMetric } from "./measure.js";
 
 /** A number as people read it: five digits that count, whole numbers whole. */
 export function figure(value: number): string {
@@ -7,6 +8,11 @@ export function figure(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
   const size = Math.abs(value);
   return size >= 1e-4 && size < 1e6 ? String(Number(value.toPrecision(5))) : value.toExponential(3);
+}
+
+/** A metric's name, with what made one number of its classes: "fBeta (macro)". */
+export function titleOf({ metric, average }: MeasuredMetric): string {
+  return average === undefined ? metric : `${metric} (${average})`;
 }
 
 /** A result as one or several lines of a table: a name, and a number or all numbers of a list. */

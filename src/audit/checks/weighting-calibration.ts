@@ -193,7 +193,7 @@ function fromContext(step: AuditedStep): readonly Finding[] {
         ...(metric?.value !== undefined && { value: metric.value }),
         ...(decision?.threshold !== undefined && { threshold: decision.threshold }),
       },
-      fix: "bring the probabilities back before reading them, or tune the threshold on validation data:\n# undoPosWeight(logits, posWeight)\nprobabilities = (logits - pos_weight.log()).sigmoid()\n# class weights: logits - log(w); focal: no formula, fit a temperature,\n# Platt scaling or isotonic regression on held-out data",
+      fix: "bring the probabilities back before reading them, or tune the threshold on validation data:\n# undoPosWeight(logits, posWeight)\nprobabilities = (logits - pos_weight.log()).sigmoid()\n# class weights: logits - log(w); focal has no formula: fit a\n# temperature, Platt scaling or isotonic regression on held-out data",
     },
   ];
 }

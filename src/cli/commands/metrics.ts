@@ -17,13 +17,14 @@ import {
   pictureMetrics,
 } from "../../report/index.js";
 import { formatShape, isTensor, view } from "../../tensor/index.js";
-import { ColumnFiles, type NamedColumn, namedColumn } from "../columns.js";
+import { ColumnFiles, flagOf, missingColumns, type NamedColumn, namedColumn, type TextLayout } from "../columns.js";
 import { exitCodes, print } from "../exit.js";
 import { paintFor } from "../paint.js";
 
 interface MetricsOptions {
   readonly table?: string;
   readonly header?: boolean;
+  readonly delimiter?: string;
   readonly option?: readonly string[];
   readonly bootstrap?: string;
   readonly seed?: string;
@@ -56,11 +57,12 @@ export function addMetrics(program: Command): void {
     .option("--seed <n>", "what the draws follow from (0)")
     .option("--header", "the first line of CSV files holds the names of the columns")
     .option("--no-header", "it does not: columns are called 0, 1, …")
+    .option("--delimiter <character>", 'what separates the cells of CSV files, where it is no comma: ";"')
     .option("--json", "print JSON instead of text")
     .option("--html <file>", "also write a page with curves")
     .addHelpText("after", help);
   for (const field of allFields()) {
-    command.addOption(new Option(`--${kebab(field)} <file>`).helpGroup("Fields:"));
+    command.addOption(new Option(`${flagOf(field)} <file>`).helpGroup("Fields:"));
   }
   command.action(async (names: string[], options: MetricsOptions) => {
     const paint = paintFor();
@@ -98,10 +100,6 @@ function repeated(value: string, before: readonly string[] = []): string[] {
 function allFields(): string[] {
   const own = metricNames().flatMap((metric) => fieldsOf({ metric, options: {} }).wanted.map(({ name }) => name));
   return [...new Set([...own.sort(), ...identities])];
-}
-
-function kebab(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 // ---- what is asked for ----
@@ -171,13 +169,17 @@ function wholeNumber(flag: string, text: string): number {
 // ---- computing ----
 
 async function measureAll(asked: readonly AskedMetric[], options: MetricsOptions) {
-  const files = new ColumnFiles(options.header);
+  const layout: TextLayout = {
+    ...(options.header !== undefined && { header: options.header }),
+    ...(options.delimiter !== undefined && { delimiter: options.delimiter }),
+  };
+  const files = new ColumnFiles(layout);
   try {
     const { sources, flagged } = await sourcesOf(asked, options, files);
     const unused = new Set(flagged);
     const fieldsFor = async (metric: AskedMetric): Promise<GivenFields> => {
       const fields: Record<string, Column> = {};
-      for (const { name, holds } of chosenFields(metric, [...sources.keys()], flagged)) {
+      for (const { name, holds } of await takenFields(metric, [...sources.keys()], flagged, options.table, files)) {
         unused.delete(name);
         fields[name] = await files.read(sources.get(name)!, holds === "texts" ? "text" : "numbers");
       }
@@ -195,7 +197,8 @@ async function measureAll(asked: readonly AskedMetric[], options: MetricsOptions
       const ids = resampling && (await identitiesOf(fields, options, files));
       measured.push(measure(metric, fields, ids, resampling));
     }
-    for (const name of unused) throw unusedField(name, asked);
+    for (const name of unused) throw unusedField(name, asked, flagged);
+    files.checkLayout();
     const pictures: MeasuredMetric[] = [];
     for (const metric of options.html === undefined ? [] : pictureMetrics) {
       try {
@@ -209,6 +212,24 @@ async function measureAll(asked: readonly AskedMetric[], options: MetricsOptions
     return { measured, pictures };
   } finally {
     await files.close();
+  }
+}
+
+/** The fields that a metric takes. @throws `missing-field` where there are too few, with what the table has instead */
+async function takenFields(
+  metric: AskedMetric,
+  available: readonly string[],
+  flagged: readonly string[],
+  table: string | undefined,
+  files: ColumnFiles,
+): Promise<ReturnType<typeof chosenFields>> {
+  try {
+    return chosenFields(metric, available, flagged);
+  } catch (error) {
+    const isMissing = error instanceof LosswrightError && error.code === "missing-field";
+    if (!isMissing || table === undefined) throw error;
+    const lacking = fieldsOf(metric).forms.map((form) => form.filter((name) => !available.includes(name)));
+    throw missingColumns(error, lacking, table, await files.names(table));
   }
 }
 
@@ -235,7 +256,7 @@ async function sourcesOf(
       throw new LosswrightError({
         code: "unknown",
         where: "metrics",
-        field: `--${kebab(name)}`,
+        field: flagOf(name),
         found: `a field of none of ${names}`,
         expected: `their fields: ${[...taken].sort().join(", ")}`,
         fix: "leave it out, or name the metric that takes it.",
@@ -248,22 +269,27 @@ async function sourcesOf(
 }
 
 /** A file that was named and that nothing reads, since each metric takes another of its forms. */
-function unusedField(name: string, asked: readonly AskedMetric[]): LosswrightError {
+function unusedField(name: string, asked: readonly AskedMetric[], flagged: readonly string[]): LosswrightError {
+  const forms = asked.flatMap((each) => fieldsOf(each).forms);
+  const beside = forms.filter((form) => form.includes(name)).flat();
+  const instead = flagged.filter((other) => forms.flat().includes(other) && !beside.includes(other)).map(flagOf);
   return new LosswrightError({
     code: "argument",
     where: "metrics",
-    field: `--${kebab(name)}`,
+    field: flagOf(name),
     found: "a field beside others that are given in its place",
-    expected: asked
-      .map(
-        (each) =>
-          `${each.metric}: ${fieldsOf(each)
-            .forms.map((form) => form.join(", "))
-            .join("; or ")}`,
-      )
-      .join(". "),
-    fix: "leave it out, or leave the others out.",
+    expected: `the fields of one form: ${asked.map((each) => `${each.metric} of ${formsOf(each)}`).join("; ")}`,
+    fix:
+      instead.length > 0
+        ? `leave out ${flagOf(name)}, or ${instead.join(" and ")}.`
+        : `leave out ${flagOf(name)}, or give all others of its form.`,
   });
+}
+
+function formsOf(metric: AskedMetric): string {
+  return fieldsOf(metric)
+    .forms.map((form) => `{ ${form.join(", ")} }`)
+    .join(" or ");
 }
 
 /** The names of the samples: those that are given, or the numbers of their rows. */
