@@ -8,6 +8,7 @@ import {
   appendFileSync,
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -183,7 +184,7 @@ describe("losswright log", () => {
     expect(out).toMatch(/ step +objective +macroF1\n/);
     expect(out).toMatch(/\n +119 +1 +0.38\n/);
     expect(out).toContain("macroF1 (more is better)");
-    expect(out).toMatch(/ALARM {2}macroF1: the metric gets worse/);
+    expect(out).toMatch(/ALARM {2}macroF1: apart, the metric gets worse/);
     expect(out.replace(/\s+/g, " ")).toContain("CE vs F1. The majority class dominates");
     expect(out).toMatch(/Try +1. class weights/);
     expect(Math.max(...out.split("\n").map((line) => [...line].length))).toBeLessThanOrEqual(80);
@@ -253,6 +254,13 @@ describe("losswright log", () => {
     expect(log("show", dist)).toMatchObject({
       code: 2,
       err: expect.stringContaining("a folder without an objective log"),
+    });
+    const named = join(folder, "named");
+    mkdirSync(named);
+    writeFileSync(join(named, "plain-loss.jsonl"), "");
+    expect(log("show", named)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/plain-loss\.jsonl.*give the file: .*plain-loss\.jsonl/s),
     });
     expect(log("plot", dist)).toMatchObject({ code: 2 });
     expect(log("show", dist, "--rows", "x")).toMatchObject({ code: 2 });

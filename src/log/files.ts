@@ -82,6 +82,7 @@ export function openObjectiveLog(folder: string, options: OpenLogOptions): OpenL
         ends.push((ends.at(-1) ?? 0) + added.length);
       },
       rewind: (lines: number) => {
+        if (closing.length === 0) throw closedLog(path);
         file.truncate(ends[lines - 1] ?? 0);
         ends.length = lines;
       },
@@ -113,7 +114,7 @@ function closedLog(path: string): LosswrightError {
   return new LosswrightError({
     code: "file",
     where: path,
-    found: "an entry after close()",
+    found: "a change after close()",
     expected: "an open log",
     fix: "open it again with openObjectiveLog, which goes on where it ended.",
   });

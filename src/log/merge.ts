@@ -24,17 +24,14 @@ export interface MergedLogs {
  * that cannot be merged
  */
 export function mergeLogs(logs: readonly ObjectiveLog[], options: MergeOptions = {}): MergedLogs {
-  const [first] = logs;
+  const odd = Array.isArray(logs) ? logs.findIndex((log) => !(log instanceof ObjectiveLog)) : 0;
+  const first = odd < 0 ? logs[0] : undefined;
   if (!first) {
-    throw new LosswrightError({ code: "argument", where: "mergeLogs", found: "no log", expected: "at least one" });
-  }
-  const odd = logs.find((log) => !(log instanceof ObjectiveLog));
-  if (odd !== undefined) {
     throw new LosswrightError({
       code: "argument",
       where: "mergeLogs",
-      found: typeof odd === "object" ? "an object that is no log" : typeof odd,
-      expected: "logs",
+      found: odd < 0 ? "no log" : Array.isArray(logs) ? `something else at place ${odd}` : "no list",
+      expected: "a list of logs, at least one",
       fix: "of what openObjectiveLog gives pass .log; of a text ObjectiveLog.parse(text).",
     });
   }

@@ -1,6 +1,7 @@
 import { type ContractInput, canonicalText, firstDifference, type Json } from "../contract/index.js";
 import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
-import { objectiveFrom } from "../losses/index.js";
+import { objectiveFrom, type UncertainEvaluation } from "../losses/index.js";
+import type { WeightedEvaluationWithGradients } from "../losses/weighted-sum.js";
 import { Metric, metricNames } from "../metrics/index.js";
 import { Tally } from "../tally/index.js";
 import { type Diagnosis, type DiagnosisOptions, diagnose } from "./diagnose.js";
@@ -56,7 +57,7 @@ type BareObjective = Evaluated | Tally | PartTallies | number;
 
 type Evaluated = { readonly tally: Tally | PartTallies } & ({ readonly ranBy: unknown } | { readonly parts: unknown });
 
-export type GivenStep = BareObjective | (GivenObjective & { readonly metrics?: GivenMetrics });
+export type GivenStep = BareObjective | ((GivenObjective | Evaluated) & { readonly metrics?: GivenMetrics });
 
 export interface GivenEvaluation {
   readonly objective: BareObjective | GivenObjective;
@@ -141,14 +142,17 @@ export class ObjectiveLog {
    * tally of another contract
    */
   step(step: number, given: GivenStep): void {
-    const bare = bareObjective(given);
-    if (bare) {
-      this.add("train", step, bare, {});
-      return;
-    }
-    checkObject("ObjectiveLog.step", "given", given);
-    const { metrics = {}, ...objective } = given as GivenObjective & { readonly metrics?: GivenMetrics };
-    this.add("train", step, objective, this.readMetrics("step", metrics));
+    const isAlone = typeof given === "number" || given instanceof Tally || isPartTallies(given);
+    if (!isAlone) checkObject("ObjectiveLog.step", "given", given);
+    // An evaluation may have metrics beside it: { ...objective.evaluate(batch), metrics }.
+    const { metrics = {}, ...rest } = (isAlone ? {} : given) as { readonly metrics?: GivenMetrics };
+    const objective = isAlone ? given : (rest as GivenObjective | Evaluated);
+    this.add(
+      "train",
+      step,
+      bareObjective(objective) ?? (objective as GivenObjective),
+      this.readMetrics("step", metrics),
+    );
   }
 
   /**
@@ -179,7 +183,8 @@ export class ObjectiveLog {
   /**
    * Goes back to a checkpoint: entries of later steps are dropped, so that the steps after it can be logged again.
    *
-   * @param fromStep - the step that the checkpoint was made after
+   * @param fromStep - the step that the checkpoint was made after; where that is later than the last entry, nothing is
+   * dropped
    * @returns how many entries were dropped
    * @throws `unsupported` where lines were written and cannot be taken back
    */
@@ -188,16 +193,6 @@ export class ObjectiveLog {
     let kept = this.held.length;
     while (kept > 0 && this.held[kept - 1]!.step > fromStep) kept--;
     const dropped = this.held.length - kept;
-    if (this.held.length > 0 && fromStep > this.lastStep) {
-      throw new LosswrightError({
-        code: "argument",
-        where: "ObjectiveLog.resume",
-        field: "fromStep",
-        found: `step ${fromStep} of a log that ends at step ${this.lastStep}`,
-        expected: "a step that the log has reached",
-        fix: "give the log that the checkpoint's run wrote; what lies between would be missing.",
-      });
-    }
     if (dropped === 0) return 0;
     const { rewind } = this.options;
     if (this.write && !rewind) {
@@ -382,6 +377,21 @@ function headerOf(objective: AnyObjective, { metrics = [], withoutMetric }: Obje
   return { contract: objective.contract, metrics: goals, withoutMetric: withoutMetric === true };
 }
 
+/** The fields of evaluations, of which the tally alone is read; a field more there has to be told here. */
+const evaluationFields = Object.keys({
+  value: true,
+  numerator: true,
+  denominator: true,
+  tally: true,
+  ranBy: true,
+  notes: true,
+  gradients: true,
+  parts: true,
+  standardError: true,
+  effectiveSampleSize: true,
+  spread: true,
+} satisfies Record<keyof UncertainEvaluation | keyof WeightedEvaluationWithGradients<string>, true>);
+
 /** What stands for an objective by itself, in the form that the log reads. */
 function bareObjective(given: unknown): GivenObjective | undefined {
   if (typeof given === "number") return { value: given };
@@ -389,7 +399,9 @@ function bareObjective(given: unknown): GivenObjective | undefined {
   // An evaluation says what computed it, one of a weighted sum says so of each part.
   const isEvaluation =
     typeof given === "object" && given !== null && "tally" in given && ("ranBy" in given || "parts" in given);
-  return isEvaluation ? { tally: (given as Evaluated).tally } : undefined;
+  if (!isEvaluation) return undefined;
+  rejectUnknown("ObjectiveLog", "field of an evaluation", given, evaluationFields);
+  return { tally: (given as Evaluated).tally };
 }
 
 function objectiveOf(given: ObjectiveLogOptions["objective"]): AnyObjective {

@@ -20,25 +20,21 @@ const tableRows = 50;
 export function logPage(runs: readonly NamedLog[], options: DiagnosisOptions = {}): string {
   const names = runs.map(({ name }) => name).join(", ");
   const diagnoses = runs.map(({ log }) => log.diagnose(options));
+  const alarms = diagnoses.flatMap(({ metrics }, i) =>
+    metrics.filter(({ isAlarm }) => isAlarm).map((alarm) => ({ ...alarm, run: runs[i]!.name })),
+  );
   return chartPage({
     title: names,
     source: "losswright log",
-    lead: [...new Set(runs.map(({ log }) => `objective: ${log.header.contract.objective}`))],
+    lead: isOfOne(runs)
+      ? [`objective: ${objectiveName(runs[0]!)}`]
+      : runs.map((run) => `objective of ${run.name}: ${objectiveName(run)}`),
     sections: [
       ...runs.flatMap(({ name }, i) =>
         diagnoses[i]!.metrics.map((each) => verdictSection(each, runs.length > 1 ? name : "")),
       ),
       {
-        charts: [
-          objectiveChart(
-            runs,
-            diagnoses.flatMap(({ metrics }) => metrics),
-          ),
-          ...metricCharts(
-            runs,
-            diagnoses.map(({ metrics }) => metrics),
-          ),
-        ],
+        charts: [objectiveChart(runs, alarms), ...metricCharts(runs, alarms)],
       },
       ...runs.map(tableSection),
     ],
@@ -75,12 +71,20 @@ export const verdictWords = {
   "at-best": "the metric is at its best",
 } as const;
 
+/** An alarm with the name of the run that it is about. */
+type Alarm = MetricDiagnosis & { readonly run: string };
+
+const objectiveName = ({ log }: NamedLog) => log.header.contract.objective;
+
+/** Whether all runs have one objective. */
+const isOfOne = (runs: readonly NamedLog[]) => new Set(runs.map(objectiveName)).size === 1;
+
 const column = (entries: readonly LogEntry[], read: (entry: LogEntry) => number) => ({
   x: entries.map(({ step }) => step),
   y: entries.map(read),
 });
 
-function objectiveChart(runs: readonly NamedLog[], found: readonly MetricDiagnosis[]) {
+function objectiveChart(runs: readonly NamedLog[], alarms: readonly Alarm[]) {
   const several = runs.length > 1;
   const series = runs.flatMap(({ name, log }, run): Series[] => {
     const of = (kind: string) => (several ? `${name}, ${kind}` : kind);
@@ -96,13 +100,13 @@ function objectiveChart(runs: readonly NamedLog[], found: readonly MetricDiagnos
   return lineChart({
     title: "Objective",
     x: { label: "step" },
-    y: { label: runs[0]?.log.header.contract.objective ?? "objective" },
+    y: { label: isOfOne(runs) ? objectiveName(runs[0]!) : "objective" },
     series,
-    marks: alarmMarks(found),
+    marks: alarmMarks(alarms, several),
   });
 }
 
-function metricCharts(runs: readonly NamedLog[], found: readonly (readonly MetricDiagnosis[])[]) {
+function metricCharts(runs: readonly NamedLog[], alarms: readonly Alarm[]) {
   const names = [...new Set(runs.flatMap(({ log }) => Object.keys(log.header.metrics)))];
   return names.map((metric) => {
     const goal = runs.find(({ log }) => metric in log.header.metrics)!.log.header.metrics[metric]!.goal;
@@ -130,20 +134,28 @@ function metricCharts(runs: readonly NamedLog[], found: readonly (readonly Metri
       x: { label: "step" },
       y: { label: `${metric} (${goal === "maximize" ? "more is better" : "less is better"})` },
       series,
-      marks: alarmMarks(found.flat().filter((each) => each.metric === metric)),
+      marks: alarmMarks(
+        alarms.filter((each) => each.metric === metric),
+        runs.length > 1,
+      ),
     });
   });
 }
 
-/** The steps that an alarm is about, each range once. */
-function alarmMarks(found: readonly MetricDiagnosis[]): Mark[] {
-  const alarms = found.filter(({ isAlarm }) => isAlarm);
-  const ranges = new Map(alarms.map((each) => [`${each.from} ${each.to}`, each]));
-  return [...ranges.values()].map(({ from, to, metric, verdict }) => ({
+/** The steps that alarms are about, each range once, with the names of all that it is about: metrics, or of several runs these. */
+function alarmMarks(alarms: readonly Alarm[], several: boolean): Mark[] {
+  const ranges = new Map<string, { from: number; to: number; names: Set<string> }>();
+  for (const { from, to, run, metric, verdict } of alarms) {
+    const key = `${from} ${to}`;
+    const range = ranges.get(key) ?? { from, to, names: new Set() };
+    ranges.set(key, range);
+    range.names.add(several ? run : `${metric} ${verdict}`);
+  }
+  return [...ranges.values()].map(({ from, to, names }) => ({
     axis: "x",
     at: from,
     to,
-    label: `${metric} ${verdict === "apart" ? "gets worse" : "does not get better"}`,
+    label: `alarm${several ? " in" : ":"} ${[...names].join(", ")}`,
   }));
 }
 

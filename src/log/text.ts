@@ -123,7 +123,8 @@ function diagnosisLines(
       : (["note ", paint.dim] as const);
   // Broken as plain text, colored afterwards: what colors a terminal has no width.
   const label = `  ${word}  `;
-  const [first = "", ...rest] = wrap(label, `${metric}: ${verdictWords[verdict]}. ${message}`, 9);
+  const words = isAlarm ? `${verdict}, ${verdictWords[verdict]}` : verdictWords[verdict];
+  const [first = "", ...rest] = wrap(label, `${metric}: ${words}. ${message}`, 9);
   return [
     `  ${color(word)}${first.slice(label.trimEnd().length)}`,
     ...rest,
