@@ -32,11 +32,13 @@ export function drain(accumulators: usize, stride: usize, count: i32, out: usize
     memory.fill(at, 0, ACCUMULATOR);
   }
   memory.fill(out, 0, ACCUMULATOR);
-  // 2^-1074 · 2^(32 · 32) is 2^-50: limb 33 and 32 hold it.
-  const units = sum * 1048576.0 * 1073741824.0;
-  const high = NativeMath.floor(units / 4294967296.0);
-  store<f64>(out + 33 * 8, high);
-  store<f64>(out + 32 * 8, units - high * 4294967296.0);
+  // 2^-1074 · 2^(32 · 32) is 2^-50: limbs of 32 bits from there up hold it, each below 2^32 but the last.
+  let rest = NativeMath.floor(sum * 1048576.0 * 1073741824.0);
+  for (let limb = 32; limb < 35; limb++) {
+    const above = limb == 34 ? 0 : NativeMath.floor(rest / 4294967296.0);
+    store<f64>(out + (limb << 3), rest - above * 4294967296.0);
+    rest = above;
+  }
 }
 
 /** Weights are no part of what is measured. */
