@@ -1,7 +1,6 @@
 import { type ContractInput, canonicalText, firstDifference, type Json } from "../contract/index.js";
 import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
-import { objectiveFrom, type UncertainEvaluation } from "../losses/index.js";
-import type { WeightedEvaluationWithGradients } from "../losses/weighted-sum.js";
+import { objectiveFrom, type UncertainEvaluation, type WeightedEvaluationWithGradients } from "../losses/index.js";
 import { Metric, metricNames } from "../metrics/index.js";
 import { Tally } from "../tally/index.js";
 import { type Diagnosis, type DiagnosisOptions, diagnose } from "./diagnose.js";

@@ -24,3 +24,4 @@ export type {
 } from "./objective.js";
 export { type UnitsOfBatch, unitsOf } from "./open-units.js";
 export { definitionOf, objectiveFrom, objectiveNames } from "./registry.js";
+export type { WeightedEvaluationWithGradients } from "./weighted-sum.js";
