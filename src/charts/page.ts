@@ -120,8 +120,8 @@ ul { margin: .3rem 0; padding-left: 1.3rem; max-width: 52rem; }
 .alarm h2, .calm h2 { margin-top: .8rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 1.6rem 2rem; margin: 1rem 0; }
 figure { margin: 0; min-width: 0; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .8rem; margin: 1rem 0; }
-.tiles > div { padding: .6rem 1rem .7rem; border: 1px solid var(--chart-grid); border-radius: 8px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: .8rem; margin: 1rem 0; }
+.tiles > div { padding: .6rem 1rem .7rem; border: 1px solid var(--chart-grid); border-radius: 8px; overflow-wrap: anywhere; }
 dt { color: var(--chart-soft); font-size: .85rem; }
 dd { margin: 0; font-size: 1.5rem; line-height: 1.3; font-weight: 600; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 dd small { display: block; font-size: .85rem; font-weight: 400; }
