@@ -79,6 +79,10 @@ function targetOf({ from, specifier }: Import): string | undefined {
   return new URL(specifier, new URL(from, source)).pathname.slice(source.pathname.length);
 }
 
+/** What touches the disk: files that are read or placed whole, and those that grow. */
+const disk = ["io/files", "io/growing-file"];
+const isDisk = (path: string | undefined) => path !== undefined && disk.includes(path.replace(/\.[jt]s$/, ""));
+
 /** WebAssembly modules, as the build writes them. */
 const binaries = readdirSync(new URL("kernels/binaries/", source)).map(
   (name) => `kernels/binaries/${name.replace(/\.ts$/, ".js")}`,
@@ -125,7 +129,7 @@ describe("imports", () => {
 
   it("reach another folder through its index, but for the losses' registry, the disk, logs on it and the kernels' modules", () => {
     // A loss imports the one module it needs: through an index every bundle would hold all of them.
-    const besides = ["losses/registry.js", "io/files.js", "log/files.js", ...binaries];
+    const besides = ["losses/registry.js", ...disk.map((path) => `${path}.js`), "log/files.js", ...binaries];
     const around = crossings.filter(({ from, specifier }) => {
       const target = targetOf({ from, specifier })!;
       return !/^[^/]+\/index\.js$/.test(target) && !besides.includes(target);
@@ -147,9 +151,9 @@ describe("imports", () => {
 
   it("bring nothing from Node, nor the disk, into the recorder, which browsers run too", () => {
     const browserRooms = ["recorder", "io", ...core];
-    const files = imports.filter(({ from }) => browserRooms.includes(folderOf(from)) && from !== "io/files.ts");
+    const files = imports.filter(({ from }) => browserRooms.includes(folderOf(from)) && !isDisk(from));
     expect(files.some(({ from }) => folderOf(from) === "recorder")).toBe(true);
-    const wrong = files.filter((found) => found.specifier.startsWith("node:") || targetOf(found) === "io/files.js");
+    const wrong = files.filter((found) => found.specifier.startsWith("node:") || isDisk(targetOf(found)));
     expect(wrong).toEqual([]);
   });
 
@@ -159,14 +163,14 @@ describe("imports", () => {
     expect(rendering.filter((from) => !/^(charts|(inspect|audit)\/html)\//.test(from))).toEqual([]);
   });
 
-  it("keep the disk in io/files and the command line", () => {
-    const disk = imports.filter(({ specifier }) => /^node:fs/.test(specifier)).map(({ from }) => from);
-    expect(disk.filter((from) => from !== "io/files.ts" && folderOf(from) !== "cli")).toEqual([]);
+  it("keep the disk in io/files, io/growing-file and the command line", () => {
+    const touching = imports.filter(({ specifier }) => /^node:fs/.test(specifier)).map(({ from }) => from);
+    expect(touching.filter((from) => !isDisk(from) && folderOf(from) !== "cli")).toEqual([]);
   });
 
   it("bring nothing from Node into logs, charts and reports, but where a log has its file", () => {
     const files = imports.filter(({ from }) => ["log", "charts", "report"].includes(folderOf(from)));
-    const fromNode = files.filter((found) => found.specifier.startsWith("node:") || targetOf(found) === "io/files.js");
+    const fromNode = files.filter((found) => found.specifier.startsWith("node:") || isDisk(targetOf(found)));
     expect(fromNode.filter(({ from }) => from !== "log/files.ts")).toEqual([]);
   });
 });

@@ -2,33 +2,22 @@
  * `losswright audit` over runs, and archives of tensors on the command line, as processes. The sources are compiled for
  * this file into a folder of their own, as for `cli.test.ts`.
  */
-import { spawn, spawnSync } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { spawn } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { beforeAll, describe, expect, it } from "vitest";
 import type { RunAuditJson, StepAuditJson } from "../src/audit/index.js";
 import { crossEntropy } from "../src/index.js";
 import { writeStep } from "../src/io/files.js";
 import { encodeNpy, encodeNpz, encodeSafetensors, type StepRecord } from "../src/io/index.js";
 import { type Tensor, tensor } from "../src/tensor/index.js";
+import { compiledCommand, plainEnvironment, runCommand } from "./instruments/command.js";
 import { Random } from "./instruments/random.js";
 import { mean, meanOf, stepOf, sumOf, tokenParts, total, weightOf } from "./instruments/steps.js";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "losswright-cli-audit-"));
-const main = join(folder, "dist", "cli", "main.js");
+const { folder, main } = compiledCommand("cli-audit");
 
 // ---- steps ----
 
@@ -46,14 +35,6 @@ const numbered = (record: StepRecord, step: number): StepRecord => ({
 });
 
 beforeAll(async () => {
-  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-  const built = spawnSync(process.execPath, [tsc, "-p", "tsconfig.json", "--outDir", join(folder, "dist")], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  cpSync(join(root, "package.json"), join(folder, "package.json"));
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "junction");
-  if (!existsSync(main)) throw new Error(`the command was not compiled:\n${built.stdout}${built.stderr}`);
   // Names in another order than numbers: the numbers count.
   await writeStep(join(folder, "run", "d"), numbered(right, 500));
   await writeStep(join(folder, "run", "c"), numbered(right, 1000));
@@ -63,24 +44,8 @@ beforeAll(async () => {
   writeFileSync(join(folder, "run", "log.txt"), "what else lies there");
 }, 60_000);
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Outcome {
-  readonly out: string;
-  readonly err: string;
-  readonly code: number | null;
-}
-
-const { NO_COLOR, FORCE_COLOR, CI, NODE_OPTIONS, ...environment } = process.env;
-
-function losswright(...args: readonly string[]): Outcome {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [main, ...args], {
-    cwd: folder,
-    env: environment,
-    encoding: "utf8",
-  });
-  return { out: stdout, err: stderr, code: status };
-}
+const environment = plainEnvironment();
+const losswright = (...args: readonly string[]) => runCommand(main, args, { cwd: folder });
 
 interface Document {
   readonly steps: readonly (StepAuditJson & { sample?: { units: number; of: number; bytes: number } })[];

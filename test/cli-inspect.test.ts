@@ -2,50 +2,20 @@
  * `losswright inspect` as a process, on the recorded steps. The sources are compiled for this file into a folder of
  * their own, so that no earlier build can answer in their place.
  */
-import { spawnSync } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "losswright-inspect-"));
-const main = join(folder, "dist", "cli", "main.js");
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+
+import { join } from "node:path";
+
+import { describe, expect, it } from "vitest";
+import { compiledCommand, root, runCommand } from "./instruments/command.js";
+
+const { folder, main } = compiledCommand("inspect");
 const steps = readdirSync(join(root, "test", "steps"));
 const vocabulary = "examples/sft-vocabulary.json";
 
-beforeAll(() => {
-  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-  const built = spawnSync(process.execPath, [tsc, "-p", "tsconfig.json", "--outDir", join(folder, "dist")], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  cpSync(join(root, "package.json"), join(folder, "package.json"));
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "junction");
-  if (!existsSync(main)) throw new Error(`the command was not compiled:\n${built.stdout}${built.stderr}`);
-}, 60_000);
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-function inspect(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const { NO_COLOR, FORCE_COLOR, CI, NODE_OPTIONS, ...rest } = process.env;
-  const { stdout, stderr, status } = spawnSync(process.execPath, [main, "inspect", ...args], {
-    cwd: root,
-    env: { ...rest, ...env },
-    encoding: "utf8",
-  });
-  return { out: stdout, err: stderr, code: status };
-}
+const inspect = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  runCommand(main, ["inspect", ...args], { env });
 
 const told = `\
 prompts-in-the-loss

@@ -2,57 +2,22 @@
  * Objective logs on a disk, and `losswright log` as a process. The sources are compiled for this file into a folder of
  * their own, so that no earlier build can answer in their place.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  appendFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+
 import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { pathToFileURL } from "node:url";
+import { describe, expect, it } from "vitest";
 import { openObjectiveLog, readObjectiveLog } from "../src/log/files.js";
 import { crossEntropy } from "../src/losses/categorical/cross-entropy.js";
+import { compiledCommand, runCommand } from "./instruments/command.js";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "losswright-log-"));
-const dist = join(folder, "dist");
+const { folder, dist, main } = compiledCommand("log");
 const objective = crossEntropy();
 const metrics = { macroF1: { goal: "maximize" } } as const;
 
-beforeAll(() => {
-  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-  const built = spawnSync(process.execPath, [tsc, "-p", "tsconfig.json", "--outDir", dist], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  cpSync(join(root, "package.json"), join(folder, "package.json"));
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "junction");
-  if (!existsSync(join(dist, "cli", "main.js")))
-    throw new Error(`the command was not compiled:\n${built.stdout}${built.stderr}`);
-}, 60_000);
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-function log(...args: string[]) {
-  const { NO_COLOR, FORCE_COLOR, CI, NODE_OPTIONS, ...env } = process.env;
-  const main = join(dist, "cli", "main.js");
-  const { stdout, stderr, status } = spawnSync(process.execPath, [main, "log", ...args], {
-    cwd: folder,
-    env,
-    encoding: "utf8",
-  });
-  return { out: stdout, err: stderr, code: status };
-}
+const log = (...args: readonly string[]) => runCommand(main, ["log", ...args], { cwd: folder });
 
 /** A run of which the objective falls; its metric does as told. */
 function writeRun(name: string, metric: (i: number) => number, rank?: number): string {

@@ -2,54 +2,26 @@
  * `losswright metrics` as a process. The sources are compiled for this file into a folder of their own, so that no
  * earlier build can answer in their place.
  */
-import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+
+import { readFileSync, writeFileSync } from "node:fs";
+
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+
 import { gzipSync } from "node:zlib";
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { encodeNpy, encodeNpz, encodeSafetensors } from "../src/io/index.js";
 import { metricFrom, metricNames } from "../src/metrics/index.js";
 import { tensor } from "../src/tensor/index.js";
+import { compiledCommand, root, runCommand } from "./instruments/command.js";
 import { Random } from "./instruments/random.js";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "losswright-metrics-"));
-const main = join(folder, "dist", "cli", "main.js");
-
-beforeAll(() => {
-  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-  const built = spawnSync(process.execPath, [tsc, "-p", "tsconfig.json", "--outDir", join(folder, "dist")], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  cpSync(join(root, "package.json"), join(folder, "package.json"));
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "junction");
-  if (!existsSync(main)) throw new Error(`the command was not compiled:\n${built.stdout}${built.stderr}`);
-}, 60_000);
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Outcome {
-  readonly out: string;
-  readonly err: string;
-  readonly code: number | null;
-}
+const { folder, main } = compiledCommand("metrics");
 
 /** Runs the command in the folder of the files. */
 const metrics = (...args: readonly string[]) => metricsIn(folder, args);
 
-function metricsIn(cwd: string, args: readonly string[]): Outcome {
-  const { NO_COLOR, FORCE_COLOR, CI, NODE_OPTIONS, ...env } = process.env;
-  const { stdout, stderr, status } = spawnSync(process.execPath, [main, "metrics", ...args], {
-    cwd,
-    env,
-    encoding: "utf8",
-  });
-  return { out: stdout, err: stderr, code: status };
-}
+const metricsIn = (cwd: string, args: readonly string[]) => runCommand(main, ["metrics", ...args], { cwd });
 
 const write = (name: string, bytes: string | Uint8Array) => writeFileSync(join(folder, name), bytes);
 

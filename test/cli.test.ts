@@ -3,57 +3,25 @@
  * into a folder of their own, so that no earlier build can answer in their place.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { describe, expect, it } from "vitest";
 import type { StepAuditJson } from "../src/audit/index.js";
 import { objectiveNames } from "../src/index.js";
 import { encodeNpy } from "../src/io/index.js";
 import { definitionOf } from "../src/losses/index.js";
 import { tensor } from "../src/tensor/index.js";
+import { compiledCommand, plainEnvironment, root, runCommand } from "./instruments/command.js";
 import { Random } from "./instruments/random.js";
 import { stepOf, tokenParts } from "./instruments/steps.js";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "losswright-cli-"));
-const main = join(folder, "dist", "cli", "main.js");
+const { folder, main } = compiledCommand("cli");
 const steps = "examples/steps";
 
-beforeAll(() => {
-  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-  const built = spawnSync(process.execPath, [tsc, "-p", "tsconfig.json", "--outDir", join(folder, "dist")], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  cpSync(join(root, "package.json"), join(folder, "package.json"));
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "junction");
-  if (!existsSync(main)) throw new Error(`the command was not compiled:\n${built.stdout}${built.stderr}`);
-}, 60_000);
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Outcome {
-  readonly out: string;
-  readonly err: string;
-  readonly code: number | null;
-}
-
-/** The environment without what decides on colors. */
-function environment(more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
-  const { NO_COLOR, FORCE_COLOR, CI, NODE_OPTIONS, ...rest } = process.env;
-  return { ...rest, ...more };
-}
-
-function losswright(args: readonly string[], env: Readonly<Record<string, string>> = {}): Outcome {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [main, ...args], {
-    cwd: root,
-    env: environment(env),
-    encoding: "utf8",
-  });
-  return { out: stdout, err: stderr, code: status };
-}
+const losswright = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  runCommand(main, args, { env });
 
 const widest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
 const csi = "\u001b[";
@@ -400,7 +368,7 @@ describe("losswright", () => {
       const line = `"${process.execPath}" "${main}" ${command} | head -1`;
       const { stdout, stderr, status } = spawnSync("sh", ["-c", line], {
         cwd: root,
-        env: environment(),
+        env: plainEnvironment(),
         encoding: "utf8",
       });
       expect(stdout.split("\n")).toHaveLength(2);
@@ -411,7 +379,7 @@ describe("losswright", () => {
   it("ends quietly when nobody reads at all", async () => {
     const child = spawn(process.execPath, [main, "audit", `${steps}/sft-global-mean`], {
       cwd: root,
-      env: environment(),
+      env: plainEnvironment(),
     });
     child.stdout.destroy();
     let err = "";

@@ -147,7 +147,7 @@ function afterSpace(bytes: string, at: number): number {
 
 const encoder = new TextEncoder();
 
-/** The UTF-8 of a text as a string of characters 0..255, which compares and searches as fast as any string. */
+/** The UTF-8 of a text, one character 0..255 a byte: comparing and searching bytes are then those of strings. */
 function bytesOf(text: string): string {
   const encoded = encoder.encode(text);
   let bytes = "";

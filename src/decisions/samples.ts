@@ -24,7 +24,7 @@ export interface BinarySamples {
 const LARGEST = 1e100;
 
 /** What a score must be. Differences and squares of such numbers do not overflow. */
-export const finiteScore: Range = {
+const finiteScore: Range = {
   has: (value) => Math.abs(value) <= LARGEST,
   words: "a finite score of at most 1e100",
   fix: "find out which sample gave it; a sample that is not to count gets a mask of 0.",

@@ -111,7 +111,7 @@ function isDelimited(format: TableFormat): boolean {
  *
  * @throws `argument` where neither tells
  */
-export function tableFormat(head: Uint8Array, name: string): TableFormat {
+function tableFormat(head: Uint8Array, name: string): TableFormat {
   if ([0x50, 0x41, 0x52, 0x31].every((byte, i) => head[i] === byte)) return "parquet";
   const [, ending] = /\.(csv|tsv|tab|jsonl|ndjson|parquet)$/i.exec(name) ?? [];
   const format = ending === undefined ? undefined : endings[ending.toLowerCase()];

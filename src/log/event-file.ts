@@ -26,7 +26,7 @@ export interface TensorBoardEvent {
 const fileVersion = "brain.Event:2";
 
 /** The scalars of an entry: `objective/train`, `objective/eval`, `metric/NAME`; metrics of training steps apart. */
-export function scalarsOf({ kind, objective, metrics }: LogEntry): Scalar[] {
+function scalarsOf({ kind, objective, metrics }: LogEntry): Scalar[] {
   const isTraining = kind === "train";
   return [
     { tag: isTraining ? "objective/train" : "objective/eval", value: objective.value },
@@ -75,7 +75,7 @@ function record(data: Uint8Array): Uint8Array {
 }
 
 /** CRC-32C, rotated and moved, so that a checksum of checksums is no zero. */
-export function maskedCrc(bytes: Uint8Array): number {
+function maskedCrc(bytes: Uint8Array): number {
   const crc = crc32c.buf(bytes) >>> 0;
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }

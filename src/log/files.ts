@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
-import { openAppending, readBytes, takeLock, writeBytes } from "../io/files.js";
+import { writeBytes } from "../io/files.js";
+import { openAppending, readBytes, takeLock } from "../io/growing-file.js";
 import { encodeEvents, eventFile, eventOf, firstEvents } from "./event-file.js";
 import { ObjectiveLog, type ObjectiveLogOptions } from "./objective-log.js";
 

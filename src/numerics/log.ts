@@ -4,7 +4,7 @@ import { logOfSum } from "./log-parts.js";
 /**
  * Natural logarithm of x, within 0.52 ulp, near 1 as elsewhere.
  *
- * log(1) = +0, log(±0) = −∞, log(+∞) = +∞, log(x) = NaN for x < 0 and NaN. Subnormal x is exact as any other.
+ * log(1) = +0, log(±0) = −∞, log(+∞) = +∞, log(x) = NaN for x < 0 and NaN. A subnormal x has the same error bound.
  *
  * Algorithm and reference: `logOfSum`.
  */

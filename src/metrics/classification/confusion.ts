@@ -10,7 +10,7 @@ import { labelClass, predictedClass } from "./predicted-class.js";
 export const mostClasses = 1048576;
 
 /** How many classes there are. */
-export const classesOption: OptionSpec<number | null> = /*#__PURE__*/ nullableOption(
+const classesOption: OptionSpec<number | null> = /*#__PURE__*/ nullableOption(
   numberOption("the number of classes; without it, up to the highest that occurs", 2, {
     integer: true,
     atLeast: 1,

@@ -31,7 +31,6 @@ export interface Moments {
   readonly errorSquared: bigint;
   /** Σw Σwt² − (Σwt)²: the variance of the targets times (Σw)². */
   readonly spread: bigint;
-  readonly count: number;
 }
 
 /**
@@ -105,7 +104,7 @@ export function defineExplained(given: {
         const [weight, t, tt, p, pp, tp] = aligned.integers.slice(at, at + 6) as [bigint, ...bigint[]];
         const [error, errorSquared] = [t! - p!, tt! - 2n * tp! + pp!];
         const spread = weight * tt! - t! * t!;
-        const left = unexplained({ weight, error, errorSquared, spread, count: samples });
+        const left = unexplained({ weight, error, errorSquared, spread });
         const value = spread === 0n ? (left === 0n ? 1 : 0) : roundedRatio(spread - left, spread);
         return { value, spread };
       });

@@ -67,7 +67,7 @@ export interface Ranking {
  * Reads the ranking of a query; documents that do not exist are not read. Of equal scores the earlier document ranks
  * first; with grades the later one, as scikit-learn's reversed sort has it.
  */
-export function rankingOf(fields: BoundFields, isGraded: boolean): (query: number) => Ranking {
+function rankingOf(fields: BoundFields, isGraded: boolean): (query: number) => Ranking {
   const documents = fields.size("N");
   const score = fields.reals("scores");
   const worth = isGraded ? fields.reals("relevance") : fields.flags("relevance");

@@ -22,7 +22,7 @@ const top = /*#__PURE__*/ (() => (new Uint8Array(Uint16Array.of(1).buffer)[0] ==
  * The bucket of a score: sign, exponent and the leading bits of the mantissa, as an integer whose order is that of the
  * scores. Scores of one bucket differ by less than 2^−bits of their size.
  */
-export function bucketOf(score: number, bits: number): number {
+function bucketOf(score: number, bits: number): number {
   cell[0] = score + 0;
   const high = words[top]!;
   const ordered = high >>> 31 === 1 ? ~high : high ^ 0x80000000;
