@@ -7,9 +7,10 @@ import { describe, expect, it } from "vitest";
 
 const everything = "everything";
 
-/** What each folder may import, beside `errors` and `numerics`, which everything may. */
+/** What each folder may import, beside `errors`, `numerics` and `host`, which everything may. */
 const table: Readonly<Record<string, readonly string[] | typeof everything>> = {
   errors: [],
+  host: [],
   numerics: [],
   tensor: [],
   // A tally carries the contract whose numbers it holds, in canonical form.
@@ -33,7 +34,7 @@ const table: Readonly<Record<string, readonly string[] | typeof everything>> = {
   adapters: ["tensor", "contract", "losses", "metrics"],
   cli: everything,
 };
-const forEveryone = ["errors", "numerics"];
+const forEveryone = ["errors", "numerics", "host"];
 
 /** The part that a browser runs: no folder of it knows Node. */
 const core = [
@@ -44,6 +45,7 @@ const core = [
   "sequence",
   "chat",
   "losses",
+  "group",
   "metrics",
   "decisions",
   "calibration",

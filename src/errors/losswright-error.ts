@@ -8,6 +8,7 @@
  * - `empty`         nothing was counted and the contract says `onEmpty: "throw"`
  * - `engine`        a kernel or one of its threads failed
  * - `file`          a file is missing, truncated, hostile or of an unknown format
+ * - `group`         ranks of a group disagree, one of them failed, or one did not come in time
  * - `memory`        the kernels' memory has no room
  * - `merge`         two tallies do not belong together
  * - `missing-field` a field the objective needs was not given
@@ -28,6 +29,7 @@ export type ErrorCode =
   | "empty"
   | "engine"
   | "file"
+  | "group"
   | "memory"
   | "merge"
   | "missing-field"

@@ -1,4 +1,5 @@
 import { LosswrightError } from "../errors/index.js";
+import { nodeBuiltin } from "../host/index.js";
 import { Cell, CONTROL_BYTES, WORDS_AT, workerSource } from "./worker-source.js";
 
 /** One kernel over many rows, cut into chunks that threads take as they come. */
@@ -56,7 +57,7 @@ export class Pool {
     private readonly patience = PATIENCE,
   ) {
     this.cells = new Int32Array(memory.buffer, control, CONTROL_BYTES / 4);
-    this.mayWait = nodeWorkers() !== undefined;
+    this.mayWait = nodeBuiltin("node:worker_threads") !== undefined;
     this.threads = Array.from({ length: others }, (_, i) => startThread(memory, control, i + 1));
   }
 
@@ -163,46 +164,12 @@ export function failure(reason: string): LosswrightError {
   });
 }
 
-/** How many threads the machine runs at once. */
-export function coreCount(): number {
-  return nodeBuiltin("node:os")?.availableParallelism() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
-}
-
-/** Why no thread can be started here, or undefined. */
-export function whyNoThreads(): string | undefined {
-  if (nodeWorkers()) return undefined;
-  if (typeof Worker !== "function") return "this runtime has no workers";
-  if (globalThis.crossOriginIsolated) return undefined;
-  return "the page is not cross-origin isolated (headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp)";
-}
-
-interface NodeModules {
-  "node:worker_threads": {
-    readonly Worker: new (
-      source: string,
-      options: object,
-    ) => { unref(): void; terminate(): Promise<number>; on(event: string, listener: () => void): void };
-  };
-  "node:os": { availableParallelism(): number };
-}
-
-/** A module of Node, found without an import so that bundles for browsers hold none. */
-function nodeBuiltin<Name extends keyof NodeModules>(name: Name): NodeModules[Name] | undefined {
-  const host = (globalThis as { process?: { getBuiltinModule?(name: string): unknown } }).process;
-  return host?.getBuiltinModule?.(name) as NodeModules[Name] | undefined;
-}
-
-function nodeWorkers(): NodeModules["node:worker_threads"] | undefined {
-  return nodeBuiltin("node:worker_threads");
-}
-
 declare const Worker: new (url: string) => { postMessage(message: unknown): void; terminate(): void };
 declare const Blob: new (parts: readonly string[], options: { readonly type: string }) => object;
-declare const navigator: { readonly hardwareConcurrency?: number } | undefined;
 
 function startThread(memory: WebAssembly.Memory, control: number, id: number): Thread {
   const data = { memory, control, id };
-  const node = nodeWorkers();
+  const node = nodeBuiltin("node:worker_threads");
   if (node) {
     // No loader or flag of the caller's belongs into the thread.
     const worker = new node.Worker(workerSource, { eval: true, workerData: data, execArgv: [], env: {} });

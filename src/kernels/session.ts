@@ -1,7 +1,8 @@
 import { LosswrightError } from "../errors/index.js";
+import { coreCount, whyNoThreads } from "../host/index.js";
 import { Heap, LARGEST } from "./heap.js";
 import { bytesOf, type Kernel, type KernelModule } from "./module.js";
-import { coreCount, failure, Pool, whyNoThreads } from "./pool.js";
+import { failure, Pool } from "./pool.js";
 import { CONTROL_BYTES } from "./worker-source.js";
 
 /** Below it lie the constants of the modules, each in a range of its own; see `scripts/kernels.mjs`. */

@@ -1,6 +1,7 @@
 import { inWords } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
-import { type RowSink, runRows, type Session, session, whyNoThreads } from "../kernels/index.js";
+import { whyNoThreads } from "../host/index.js";
+import { type RowSink, runRows, type Session, session } from "../kernels/index.js";
 import { type Engine, ExactSum, type Note } from "../tally/index.js";
 import { formatShape, sizeOf, type Tensor } from "../tensor/index.js";
 import type { BoundBatch } from "./batch.js";
