@@ -47,6 +47,7 @@ export {
   undoPosWeight,
 } from "./decisions/index.js";
 export { type ErrorCode, type ErrorDetails, LosswrightError } from "./errors/index.js";
+export { solo } from "./group/index.js";
 export { allocate, close, type KernelSource, loadKernels, release, setThreads } from "./kernels/index.js";
 export type { Diagnosis, DiagnosisOptions, MetricDiagnosis, Verdict } from "./log/diagnose.js";
 export type { MetricGoal, MetricGoals } from "./log/goal.js";
@@ -61,6 +62,8 @@ export type {
   EvaluateOptions,
   Evaluation,
   EvaluationWithGradients,
+  GroupCall,
+  GroupEvaluateOptions,
   Objective,
   ObjectiveFactory,
   UncertainEvaluation,
@@ -74,6 +77,7 @@ export {
   WeightedDenominator,
   type WeightedEvaluation,
   type WeightedEvaluationWithGradients,
+  type WeightedGroupCall,
   type WeightedPart,
   type WeightedSum,
   type WeightedSumContract,
@@ -123,12 +127,15 @@ export {
 export {
   Denominator,
   type Engine,
+  type Exchanged,
+  type Group,
   type MergeOptions,
   type Note,
   Spread,
   type SpreadJson,
   Tally,
   type TallyJson,
+  type Traffic,
   total,
 } from "./tally/index.js";
 export {

@@ -1,7 +1,10 @@
 /** The parts of Node's modules that are used, as they are in Node 20. */
 interface NodeModules {
-  "node:module": { createRequire(path: string): (name: string) => unknown };
+  "node:module": { createRequire(path: string): { (name: string): unknown; resolve(name: string): string } };
+  "node:fs": { writeSync(file: number, text: string): number };
   "node:os": { availableParallelism(): number };
+  "node:process": NodeProcess;
+  "node:url": { fileURLToPath(url: URL): string; pathToFileURL(path: string): URL };
   "node:worker_threads": {
     readonly Worker: new (source: string | URL, options: object) => NodeWorker;
     readonly isMainThread: boolean;
@@ -9,7 +12,22 @@ interface NodeModules {
   };
 }
 
+export interface NodeProcess {
+  readonly argv: readonly string[];
+  readonly execArgv: readonly string[];
+  readonly env: Record<string, string | undefined>;
+  exitCode: number | string | null | undefined;
+  exit(code: number): never;
+  on(event: "beforeExit", listener: () => void): unknown;
+  on(event: "exit", listener: (code: number) => void): unknown;
+  on(event: "uncaughtExceptionMonitor", listener: (error: unknown) => void): unknown;
+  on(event: "SIGTERM", listener: () => void): unknown;
+  off(event: string, listener: (...given: never[]) => void): unknown;
+  listenerCount(event: string): number;
+}
+
 export interface NodeWorker {
+  ref(): void;
   unref(): void;
   terminate(): Promise<number>;
   on(event: "error", listener: (error: unknown) => void): void;

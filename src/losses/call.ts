@@ -1,5 +1,6 @@
 import { inWords } from "../contract/index.js";
 import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
+import type { Engine, Group } from "../tally/index.js";
 import {
   dataOf,
   formatShape,
@@ -13,54 +14,92 @@ import {
 import type { BoundBatch } from "./batch.js";
 import type { FieldSpec } from "./definition.js";
 import { checkEngine } from "./kernel-walk.js";
-import type { CallOptions } from "./objective.js";
+import type { CallOptions, GroupCall } from "./objective.js";
 
-const callOptions = ["denominator", "scale", "into", "inPlace", "engine"];
+const callOptions = ["denominator", "scale", "into", "inPlace", "engine", "group", "local"];
 
-/**
- * Checks the options of a call and gives its gradient scale.
- *
- * @throws `unknown` for another option, `unsupported` for what this version lacks, `option` for a bad value
- */
-export function checkCall(where: string, call: CallOptions): number {
+/** Options of a call, each in its one form. */
+export interface CheckedCall {
+  readonly denominator: CallOptions["denominator"];
+  /** What gradients are multiplied by. */
+  readonly scale: number;
+  /** Whether that is the number of ranks, as the caller asked. */
+  readonly isWorldScaled: boolean;
+  readonly into: Readonly<Record<string, Tensor>> | undefined;
+  readonly inPlace: boolean;
+  readonly engine: Engine | undefined;
+  readonly group: Group | undefined;
+  readonly local: boolean;
+}
+
+/** @throws `unknown` for another option, `option` for a bad value, `argument` for two that exclude each other */
+export function checkCall(where: string, call: CallOptions | GroupCall): CheckedCall {
   checkObject(where, "call", call);
-  const { group } = call as { group?: unknown };
-  rejectUnknown(where, "call option", "group" in call ? withoutGroup(call) : call, callOptions);
+  rejectUnknown(where, "call option", call, callOptions);
   if (call.into !== undefined) {
     checkObject(where, "into", call.into);
     if (call.into.gradients !== undefined) checkObject(where, "into.gradients", call.into.gradients);
     rejectUnknown(where, "key of into", call.into, ["gradients"]);
   }
-  const { engine, inPlace, scale = 1 } = call as CallOptions & { engine?: unknown; inPlace?: unknown };
-  const wrong = (
-    code: "unsupported" | "option" | "argument",
-    field: string,
-    found: string,
-    expected: string,
-    fix?: string,
-  ) => new LosswrightError({ code, where, field, found, expected, ...(fix && { fix }) });
-  if (group !== undefined) {
-    throw wrong(
-      "unsupported",
-      "group",
-      "a group",
-      "a call without one, since this version has no groups",
-      "merge objective.denominator(part) over the parts yourself and pass it as denominator.",
-    );
-  }
+  const { scale: given = 1, inPlace = false, engine } = call;
+  const { denominator } = call as CallOptions;
+  const { local = false } = call as GroupCall;
+  const group = checkGroup(where, call.group);
+  const wrong = (code: "option" | "argument", field: string, found: string, expected: string, fix?: string) =>
+    new LosswrightError({ code, where, field, found, expected, ...(fix && { fix }) });
   if (engine !== undefined) checkEngine(where, engine);
-  if (inPlace !== undefined && typeof inPlace !== "boolean") {
-    throw wrong("option", "inPlace", inWords(inPlace), "true or false");
+  for (const [field, flag] of Object.entries({ inPlace, local })) {
+    if (typeof flag !== "boolean") throw wrong("option", field, inWords(flag), "true or false");
   }
   if (inPlace && call.into?.gradients) {
     throw wrong("argument", "inPlace", "into.gradients beside it", "one of the two", "leave out one of them.");
   }
-  if (typeof scale === "number" && Number.isFinite(scale)) return scale;
-  throw wrong("option", "scale", inWords(scale), "a finite number");
+  if (group && denominator !== undefined) {
+    const fix = "leave denominator out; accumulation(objective) is for several micro-batches on each rank.";
+    throw wrong(
+      "argument",
+      "denominator",
+      "a denominator beside a group",
+      "one of the two: a group reduces its own",
+      fix,
+    );
+  }
+  if (local && !group) {
+    throw wrong(
+      "argument",
+      "local",
+      "local: true without a group",
+      "a group whose rows are gathered",
+      "leave local out.",
+    );
+  }
+  const isWorldScaled = given === "world";
+  if (isWorldScaled && !group) {
+    const fix = "give the group, or the number of ranks: scale: 4.";
+    throw wrong("argument", "scale", 'scale: "world" without a group', "a group whose ranks it counts", fix);
+  }
+  const scale = isWorldScaled ? group!.size : given;
+  if (typeof scale !== "number" || !Number.isFinite(scale)) {
+    throw wrong("option", "scale", inWords(scale), 'a finite number, or "world" with a group');
+  }
+  return { denominator, scale, isWorldScaled, into: call.into?.gradients, inPlace, engine, group, local };
 }
 
-function withoutGroup({ group, ...others }: CallOptions & { group?: unknown }): object {
-  return others;
+/** The group that was given, if one was. @throws `option` for anything that is none */
+export function checkGroup(where: string, group: unknown): Group | undefined {
+  if (group === undefined) return undefined;
+  const { size, rank, allReduceSum } = (group ?? {}) as Partial<Group>;
+  const isGroup = Number.isInteger(size) && Number.isInteger(rank) && typeof allReduceSum === "function";
+  if (isGroup) return group as Group;
+  const isPromise = typeof (group as { then?: unknown })?.then === "function";
+  throw new LosswrightError({
+    code: "option",
+    where,
+    field: "group",
+    found: isPromise ? "a promise" : inWords(group),
+    expected: "a group: solo(), await threads(n) or await mpi()",
+    ...(isPromise && { fix: "await the group before it is given." }),
+  });
 }
 
 /** The fields of a batch that get a gradient, with its dtype and shape. */

@@ -7,14 +7,24 @@ import {
   resolveReduction,
 } from "../contract/index.js";
 import { checkObject, closest, LosswrightError, rejectUnknown } from "../errors/index.js";
-import { checkSameContract, Denominator, type Engine, ExactSum, type Note, Tally } from "../tally/index.js";
+import {
+  checkSameContract,
+  Denominator,
+  type Engine,
+  ExactSum,
+  type Group,
+  type Note,
+  type Spread,
+  Tally,
+} from "../tally/index.js";
 import { type Tensor, type Unlabeled, view } from "../tensor/index.js";
-import type { AnyBatch } from "./batch.js";
-import { checkCall, gradientBuffers, gradientsInPlace } from "./call.js";
+import type { AnyBatch, BoundBatch } from "./batch.js";
+import { type CheckedCall, checkCall, checkGroup, gradientBuffers, gradientsInPlace } from "./call.js";
 import { couplesBatch, type LossDefinition } from "./definition.js";
 import { describeObjective } from "./describe.js";
-import { type Counted, countWeights, divisorOf } from "./divisor.js";
+import { type Counted, countWeights, type Divisor, divisorOf } from "./divisor.js";
 import { nameByForeignName } from "./foreign-names.js";
+import { GroupStep, type JoinedBatch } from "./group-step.js";
 import {
   checkEngine,
   engineNotes,
@@ -30,6 +40,8 @@ import type {
   EvaluateOptions,
   Evaluation,
   EvaluationWithGradients,
+  GroupCall,
+  GroupEvaluateOptions,
   Objective,
   UncertainEvaluation,
 } from "./objective.js";
@@ -89,6 +101,8 @@ interface Walked {
   readonly notes: readonly Note[];
 }
 
+type Gradients = EvaluationWithGradients["gradients"];
+
 const noGroups: ReadonlyMap<string, ExactSum> = /*#__PURE__*/ new Map();
 
 class DefinedObjective implements Objective {
@@ -111,31 +125,59 @@ class DefinedObjective implements Objective {
     this.contract = contractOf(definition.name, options, reduction);
   }
 
+  evaluate(
+    given: AnyBatch,
+    options: GroupEvaluateOptions & { readonly standardError: true },
+  ): Promise<UncertainEvaluation>;
+  evaluate(given: AnyBatch, options: GroupEvaluateOptions): Promise<Evaluation>;
   evaluate(given: AnyBatch, options: { readonly standardError: true }): UncertainEvaluation;
   evaluate(given: AnyBatch, options?: EvaluateOptions): Evaluation;
-  evaluate(given: AnyBatch, options: EvaluateOptions = {}): Evaluation | UncertainEvaluation {
-    const wantsError = checkEvaluateOptions(this.name, options);
+  evaluate(
+    given: AnyBatch,
+    options: EvaluateOptions | GroupEvaluateOptions = {},
+  ): Evaluation | UncertainEvaluation | Promise<Evaluation | UncertainEvaluation> {
+    const { standardError, group } = checkEvaluateOptions(this.name, options);
+    if (group) return this.evaluateOver(group, given, standardError);
     const opened = this.open(given);
     const walked = this.walk(opened);
     const { tally } = walked;
     const evaluation = this.evaluation(walked, tally.numerator, tally.denominator.value);
-    if (!wantsError) return evaluation;
-    const { units, counted } = opened;
-    const spread = spreadOf(this.contract, this.couples, units, counted, this.lossesOf(opened));
-    const { standardError, effectiveSampleSize } = spread;
-    return { ...evaluation, standardError, effectiveSampleSize, spread };
+    return standardError ? withSpread(evaluation, this.spread(opened)) : evaluation;
   }
 
-  valueAndGradients(given: AnyBatch, call: CallOptions = {}): EvaluationWithGradients {
-    const scale = checkCall(this.name, call);
-    const opened = this.open(given, call.engine ?? this.engine);
-    const { batch, units, counted, kernel } = opened;
-    const { groups } = units;
-    const divisor = divisorOf(this.name, call.denominator, counted, groups?.keys);
+  valueAndGradients(given: AnyBatch, call: GroupCall): Promise<EvaluationWithGradients>;
+  valueAndGradients(given: AnyBatch, call?: CallOptions): EvaluationWithGradients;
+  valueAndGradients(
+    given: AnyBatch,
+    call: CallOptions | GroupCall = {},
+  ): EvaluationWithGradients | Promise<EvaluationWithGradients> {
+    const group = checkGroup(this.name, (call as GroupCall | null)?.group);
+    if (group) return this.differentiateOver(group, given, call as GroupCall);
+    const checked = checkCall(this.name, call);
+    const opened = this.open(given, checked.engine ?? this.engine);
+    const { counted, units } = opened;
+    const gradients = this.gradients(opened.batch, checked, !opened.kernel);
+    const divisor = divisorOf(this.name, checked.denominator, counted, units.groups?.keys);
+    const walked = this.differentiate(opened, gradients, divisor, checked.scale);
+    const step = checked.denominator instanceof Denominator ? checked.denominator : walked.tally.denominator;
+    return { ...this.evaluation(walked, walked.tally.numeratorOver(step), divisor.value), gradients };
+  }
+
+  /** Where a call's gradients go. */
+  private gradients(batch: BoundBatch<object>, { inPlace, into }: CheckedCall, isZeroed: boolean): Gradients {
     const { fields } = this.definition;
-    const gradients = call.inPlace
-      ? gradientsInPlace(batch, fields)
-      : gradientBuffers(batch, fields, call.into?.gradients, !kernel);
+    return inPlace ? gradientsInPlace(batch, fields) : gradientBuffers(batch, fields, into, isZeroed);
+  }
+
+  /** Walks over the units, with their gradients by what divides. */
+  private differentiate(opened: Opened, gradients: Gradients, divisor: Divisor, scale: number): Walked {
+    if (divisor.value === 0) {
+      const walked = this.walk(opened);
+      const rest = this.reduction.onEmpty === "nan" ? Number.NaN : 0;
+      for (const { data } of Object.values(gradients)) data.fill(rest);
+      return walked;
+    }
+    const { groups } = opened.units;
     const averagesInside = this.reduction.per === "sequence";
     const factor = (weight: number, group: number) => {
       if (!groups) return (weight / divisor.value) * scale;
@@ -144,18 +186,66 @@ class DefinedObjective implements Objective {
       if (inner === 0) return 0;
       return (weight / (averagesInside ? inner * divisor.value : divisor.value)) * scale;
     };
-    if (divisor.value === 0) {
-      const walked = this.walk(opened);
-      const rest = this.reduction.onEmpty === "nan" ? Number.NaN : 0;
-      for (const { data } of Object.values(gradients)) data.fill(rest);
-      return { ...this.evaluation(walked, walked.tally.numerator, 0), gradients };
-    }
-    const walked = this.walk(opened, { gradients, factor });
-    const step = call.denominator instanceof Denominator ? call.denominator : walked.tally.denominator;
-    const { tally, ranBy, notes } = walked;
-    const numerator = tally.numeratorOver(step);
-    const value = this.divide(numerator, divisor.value);
-    return { value, numerator, denominator: divisor.value, tally, ranBy, notes, gradients };
+    return this.walk(opened, { gradients, factor });
+  }
+
+  private async evaluateOver(group: Group, given: AnyBatch, standardError: boolean) {
+    const step = new GroupStep(group, this, { standardError });
+    const joined = this.couples ? await step.join(given, () => {}) : undefined;
+    const { opened, denominator } = await step.open(given, () => this.openPart(given, joined, this.engine));
+    const { walked, tally, notes } = await step.walk(denominator, () => this.walk(opened));
+    const evaluation = this.evaluation({ ...walked, tally, notes }, tally.numerator, denominator.value);
+    return standardError ? withSpread(evaluation, await step.addUp(() => this.spread(opened))) : evaluation;
+  }
+
+  private async differentiateOver(group: Group, given: AnyBatch, call: GroupCall): Promise<EvaluationWithGradients> {
+    const step = new GroupStep(group, this, { scale: call.scale ?? 1, local: call.local ?? false });
+    const checked = await step.check(() => this.checkGroupCall(call));
+    const { engine = this.engine, scale, local } = checked;
+    let own: Gradients | undefined;
+    const joined = this.couples
+      ? await step.join(given, (local) => {
+          own = this.gradients(local, checked, false);
+        })
+      : undefined;
+    const { opened, denominator } = await step.open(given, () => {
+      const part = this.openPart(given, joined, engine);
+      own ??= this.gradients(part.batch, checked, !part.kernel);
+      return part;
+    });
+    const gradients = joined ? step.roomFor(joined, opened.batch, own!, opened.kernel !== undefined) : own!;
+    const { walked, tally, notes } = await step.walk(denominator, () => {
+      const { counted, units } = opened;
+      const divisor = divisorOf(this.name, denominator, counted, units.groups?.keys);
+      return this.differentiate(opened, gradients, divisor, scale);
+    });
+    if (joined) await step.giveBack(joined, gradients, own!, local);
+    const evaluation = this.evaluation({ ...walked, tally, notes }, tally.numerator, denominator.value);
+    return { ...evaluation, notes: [...evaluation.notes, ...groupNotes(checked, group)], gradients: own! };
+  }
+
+  private checkGroupCall(call: GroupCall): CheckedCall {
+    const checked = checkCall(this.name, call);
+    if (!checked.local || this.definition.gathers) return checked;
+    throw new LosswrightError({
+      code: "unsupported",
+      where: this.name,
+      field: "local",
+      found: "local: true for an objective that gathers no rows from other ranks",
+      expected: "infoNce, clip, sigLip or supervisedContrastive",
+      fix: "leave local out.",
+    });
+  }
+
+  /** This rank's batch, or the rows of all ranks with this one's units. */
+  private openPart(given: AnyBatch, joined: JoinedBatch | undefined, engine: Engine | undefined): Opened {
+    return joined ? this.openWith(joined.batch, engine) : this.open(given, engine);
+  }
+
+  /** What each unit adds to numerator and denominator. */
+  private spread(opened: Opened): Spread {
+    const { units, counted } = opened;
+    return spreadOf(this.contract, this.couples, units, counted, this.lossesOf(opened));
   }
 
   perUnit(given: AnyBatch): Tensor<Unlabeled, "float64"> {
@@ -185,7 +275,7 @@ class DefinedObjective implements Objective {
 
   denominator(given: AnyBatch): Denominator {
     // An engine that cannot compute the losses can still be asked what divides them.
-    return this.open(given, undefined).counted.denominator;
+    return this.openWith(given, undefined, this.lastForm).counted.denominator;
   }
 
   value(tally: Tally): number {
@@ -217,9 +307,13 @@ class DefinedObjective implements Objective {
     return describeObjective(this.definition, this.options, this.reduction);
   }
 
-  private open(given: AnyBatch, engine: Engine | undefined = this.engine): Opened {
-    const { batch, units } = openUnits(this.definition, this.options, this.reduction, given, this.lastForm);
-    const kernel = kernelFor(this.definition, batch, engine, this.lastForm);
+  private open(given: AnyBatch, engine = this.engine): Opened {
+    return this.openWith(given, engine, this.lastForm);
+  }
+
+  private openWith(given: AnyBatch, engine: Engine | undefined, lastForm?: LastForm): Opened {
+    const { batch, units } = openUnits(this.definition, this.options, this.reduction, given, lastForm);
+    const kernel = kernelFor(this.definition, batch, engine, lastForm);
     return { batch, units, kernel, counted: countWeights(units, this.contract, kernel && exactSummer(kernel)) };
   }
 
@@ -324,16 +418,17 @@ class DefinedObjective implements Objective {
   }
 }
 
-/** Whether the standard error is wanted. @throws `argument`, `unknown`, `option` for anything but `{ standardError }` */
-function checkEvaluateOptions(where: string, options: EvaluateOptions): boolean {
+/** @throws `argument`, `unknown`, `option` for anything but `{ standardError, group }` */
+function checkEvaluateOptions(where: string, options: EvaluateOptions | GroupEvaluateOptions) {
+  const known = ["standardError", "group"];
   checkObject(where, "options of evaluate", options);
-  rejectUnknown(where, "option of evaluate", options, ["standardError"], (name) =>
-    closest(name, ["standardError"])
+  rejectUnknown(where, "option of evaluate", options, known, (name) =>
+    closest(name, known)
       ? undefined
       : "fields go into one object, { logits, labels }; call options go to valueAndGradients.",
   );
   const { standardError = false } = options;
-  if (typeof standardError === "boolean") return standardError;
+  if (typeof standardError === "boolean") return { standardError, group: checkGroup(where, options.group) };
   throw new LosswrightError({
     code: "option",
     where,
@@ -341,6 +436,26 @@ function checkEvaluateOptions(where: string, options: EvaluateOptions): boolean 
     found: inWords(standardError),
     expected: "true or false",
   });
+}
+
+function withSpread(evaluation: Evaluation, spread: Spread): UncertainEvaluation {
+  const { standardError, effectiveSampleSize } = spread;
+  return { ...evaluation, standardError, effectiveSampleSize, spread };
+}
+
+/** What must be said of gradients over a group that are not those of the value. */
+function groupNotes({ isWorldScaled, local }: CheckedCall, { size }: Group): readonly Note[] {
+  const said: Note[] = [];
+  if (isWorldScaled) {
+    const message = `gradients are multiplied by the ${size} ranks, for an engine that averages them over ranks; add them up as they are, and they are ${size} times too large`;
+    said.push({ code: "world-scale", message });
+  }
+  if (local) {
+    const message =
+      "gathered rows get the gradient of their own rank's units alone: it is not the gradient of the value";
+    said.push({ code: "truncated-gradient", message });
+  }
+  return said;
 }
 
 /** 1 for every unit that counts, whatever it weighs, 0 for the others; null where all count. */

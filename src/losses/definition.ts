@@ -48,6 +48,13 @@ export interface FieldSpec {
   readonly orShape?: readonly string[];
   /** How many views of each example its rows hold, one view after the other; one without it. */
   readonly views?: number;
+  /** Of a field of a loss that couples its batch, read as a whole: row u is read for unit u alone all the same. */
+  readonly ownRows?: boolean;
+  /**
+   * Of indices along another axis than the units': without this field, and without those named here, unit i means
+   * entry i.
+   */
+  readonly pairsRowsUnless?: readonly string[];
   /** A scalar that an option of the same name gives, unless that option is `"field"`. */
   readonly scalarOption?: boolean;
 }
@@ -194,6 +201,12 @@ export interface LossDefinition<Options extends object> {
   readonly unitShape: readonly string[];
   /** Whether a unit's loss depends on the other units of its batch. */
   readonly couples?: boolean | ((options: Options) => boolean);
+  /**
+   * Of a loss that couples its batch and reads a masked unit as the others' context: the axes along which rows of all
+   * ranks are gathered, so that each rank computes its own units among all of them. Without it every rank computes the
+   * whole batch.
+   */
+  gathers?(options: Options): readonly string[];
   /** The contract in words: completes "… of each position" with what the options change. */
   describe(options: Options): string;
   /** Checks and fills what depends on several options. */

@@ -19,6 +19,8 @@ export type {
   EvaluateOptions,
   Evaluation,
   EvaluationWithGradients,
+  GroupCall,
+  GroupEvaluateOptions,
   Objective,
   UncertainEvaluation,
 } from "./objective.js";

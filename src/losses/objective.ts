@@ -1,5 +1,5 @@
 import type { Contract, Reduction } from "../contract/index.js";
-import type { Denominator, Engine, Note, Spread, Tally } from "../tally/index.js";
+import type { Denominator, Engine, Group, Note, Spread, Tally } from "../tally/index.js";
 import type { Tensor, Unlabeled } from "../tensor/index.js";
 import type { AnyBatch } from "./batch.js";
 import type { LossDefinition } from "./definition.js";
@@ -34,6 +34,14 @@ export interface UncertainEvaluation extends Evaluation {
 export interface EvaluateOptions {
   /** Whether the standard error is wanted too; the losses are computed once more, one by one. */
   readonly standardError?: boolean;
+  /** See {@link GroupEvaluateOptions}. */
+  readonly group?: undefined;
+}
+
+/** Options of an evaluation that every rank of a group makes. */
+export interface GroupEvaluateOptions extends Omit<EvaluateOptions, "group"> {
+  /** Ranks whose batches are parts of one: the value is that over all of them. */
+  readonly group: Group;
 }
 
 /** An evaluation with the gradient of its value. */
@@ -60,6 +68,31 @@ export interface CallOptions {
   readonly inPlace?: boolean;
   /** Forces an engine; without it kernels run where they can, and `ranBy` says which did. */
   readonly engine?: Engine;
+  /** See {@link GroupCall}. */
+  readonly group?: undefined;
+}
+
+/** Options of a call that every rank of a group makes, each with its own part of one step. */
+export interface GroupCall extends Omit<CallOptions, "denominator" | "scale" | "group"> {
+  /**
+   * Value, numerator, denominator and tally are those of all ranks, the gradients those of this rank's own batch. What
+   * divides is reduced first, from labels, masks and weights alone, so that gradients are formed once.
+   *
+   * Objectives that couple a batch gather the rows they need in rank order, and the gradient of a gathered row flows back
+   * to the rank that owns it. The gradient of a learned scalar is this rank's share: add it up over ranks, as the
+   * gradients of all parameters are.
+   */
+  readonly group: Group;
+  /**
+   * Multiplies the gradients alone: a loss scale, or `"world"`, the number of ranks, for an engine that averages
+   * gradients over ranks where they must be added (data-parallel wrappers do).
+   */
+  readonly scale?: number | "world";
+  /**
+   * Of gathered rows: leaves out of their gradient what other ranks' units add to it, as a gather without a gradient does.
+   * It is another gradient than that of the value, and a note says so.
+   */
+  readonly local?: boolean;
 }
 
 /** A loss with its options and reduction: computes, merges, divides, and describes itself. */
@@ -80,9 +113,18 @@ export interface Objective<Batch extends object = AnyBatch, Name extends string 
    * @throws `LosswrightError` for a batch that does not fit, naming field, place and fix; `empty` where nothing is
    * counted and the contract says `onEmpty: "throw"`
    */
+  evaluate(
+    batch: Batch,
+    options: GroupEvaluateOptions & { readonly standardError: true },
+  ): Promise<UncertainEvaluation>;
+  evaluate(batch: Batch, options: GroupEvaluateOptions): Promise<Evaluation>;
   evaluate(batch: Batch, options: { readonly standardError: true }): UncertainEvaluation;
   evaluate(batch: Batch, options?: EvaluateOptions): Evaluation;
-  /** The value and its gradient with respect to every differentiable field. Throws as `evaluate`. */
+  /**
+   * The value and its gradient with respect to every differentiable field; over a group a promise. Throws as `evaluate`;
+   * over a group an error of one rank is an error of all, of code `group` on the others.
+   */
+  valueAndGradients(batch: Batch, call: GroupCall): Promise<EvaluationWithGradients<Name>>;
   valueAndGradients(batch: Batch, call?: CallOptions): EvaluationWithGradients<Name>;
   /**
    * The loss of every unit that mask, `ignoreIndex` and shift leave, 0 elsewhere; float64, of the units' shape.

@@ -4,6 +4,7 @@ import {
   type Denominator,
   type Engine,
   ExactSum,
+  type Group,
   type MergeOptions,
   type Note,
   Tally,
@@ -11,7 +12,9 @@ import {
 } from "../tally/index.js";
 import type { Tensor } from "../tensor/index.js";
 import type { AnyBatch } from "./batch.js";
-import type { CallOptions, Evaluation, EvaluationWithGradients, Objective } from "./objective.js";
+import { checkGroup } from "./call.js";
+import { consent } from "./consensus.js";
+import type { CallOptions, Evaluation, EvaluationWithGradients, GroupCall, Objective } from "./objective.js";
 
 /** A part of a weighted sum: an objective and the finite factor of its value. */
 export interface WeightedPart<O extends PartObjective = PartObjective> {
@@ -60,6 +63,15 @@ export interface WeightedCallOptions<Name extends string> {
   readonly into?: Readonly<Partial<Record<Name, CallOptions["into"]>>>;
   /** Forces an engine for every part. */
   readonly engine?: Engine;
+  /** See {@link WeightedGroupCall}. */
+  readonly group?: undefined;
+}
+
+/** Options of a call that every rank of a group makes; see `GroupCall` for what they mean of each part. */
+export interface WeightedGroupCall<Name extends string>
+  extends Omit<WeightedCallOptions<Name>, "denominator" | "scale" | "group"> {
+  readonly group: Group;
+  readonly scale?: number | "world";
 }
 
 /** What divides the parts, merged part by part. */
@@ -164,32 +176,112 @@ export class WeightedSum<P extends Parts> {
     this.contract = { objective: "weightedSum", parts: Object.fromEntries(contracts), version: 1 };
   }
 
-  /** The weighted value over a batch a part. Throws what the parts' objectives throw. */
-  evaluate(batch: WeightedBatch<P>): WeightedEvaluation<keyof P & string> {
+  /** The weighted value over a batch a part; over a group a promise. Throws what the parts' objectives throw. */
+  evaluate(batch: WeightedBatch<P>, options: { readonly group: Group }): Promise<WeightedEvaluation<keyof P & string>>;
+  evaluate(batch: WeightedBatch<P>, options?: { readonly group?: undefined }): WeightedEvaluation<keyof P & string>;
+  evaluate(
+    batch: WeightedBatch<P>,
+    options: { readonly group?: Group | undefined } = {},
+  ): WeightedEvaluation<keyof P & string> | Promise<WeightedEvaluation<keyof P & string>> {
+    checkObject(this.name, "options of evaluate", options);
+    rejectUnknown(this.name, "option of evaluate", options, ["group"]);
+    const group = checkGroup(this.name, options.group);
+    if (group) {
+      return this.over(group, batch, {}, (name) =>
+        this.parts[name]!.objective.evaluate(batch[name] as AnyBatch, { group }),
+      );
+    }
     this.checkBatch(batch);
     return this.combine((name) => this.parts[name]!.objective.evaluate(batch[name] as AnyBatch));
   }
 
-  /** The weighted value and its gradient, by part and field. */
+  /** The weighted value and its gradient, by part and field; over a group a promise. */
   valueAndGradients(
     batch: WeightedBatch<P>,
-    call: WeightedCallOptions<keyof P & string> = {},
-  ): WeightedEvaluationWithGradients<keyof P & string> {
+    call: WeightedGroupCall<keyof P & string>,
+  ): Promise<WeightedEvaluationWithGradients<keyof P & string>>;
+  valueAndGradients(
+    batch: WeightedBatch<P>,
+    call?: WeightedCallOptions<keyof P & string>,
+  ): WeightedEvaluationWithGradients<keyof P & string>;
+  valueAndGradients(
+    batch: WeightedBatch<P>,
+    call: WeightedCallOptions<keyof P & string> | WeightedGroupCall<keyof P & string> = {},
+  ): WeightedEvaluationWithGradients<keyof P & string> | Promise<WeightedEvaluationWithGradients<keyof P & string>> {
+    const group = checkGroup(this.name, (call as { readonly group?: unknown } | null)?.group);
+    if (group) return this.differentiateOver(group, batch, call as WeightedGroupCall<string>);
     this.checkBatch(batch);
-    rejectUnknown(this.name, "call option", call, ["denominator", "scale", "into", "engine"]);
-    const { denominator, scale = 1, into = {}, engine } = call as WeightedCallOptions<string>;
+    const { denominator } = call as WeightedCallOptions<string>;
+    const { scale, partCall } = this.checkCall(call, 1);
     const divisors = this.divisors(denominator);
-    checkObject(this.name, "into", into);
-    rejectUnknown(this.name, "part", into, this.names);
     const combined = this.combine((name) => {
       const { objective, weight } = this.parts[name]!;
       return objective.valueAndGradients(batch[name] as AnyBatch, {
+        ...partCall(name),
         scale: weight * scale,
         ...(divisors && { denominator: divisors[name]! }),
-        ...(into[name] && { into: into[name] }),
-        ...(engine && { engine }),
       }) as EvaluationWithGradients;
     });
+    return this.withGradients(combined);
+  }
+
+  private async differentiateOver(group: Group, batch: WeightedBatch<P>, call: WeightedGroupCall<string>) {
+    const { scale, partCall } = this.checkCall(call, group.size);
+    const combined = await this.over(group, batch, { scale }, async (name) => {
+      const { objective, weight } = this.parts[name]!;
+      const part: GroupCall = { ...partCall(name), scale: weight * scale, group };
+      return (await objective.valueAndGradients(batch[name] as AnyBatch, part)) as EvaluationWithGradients;
+    });
+    if (call.scale !== "world") return this.withGradients(combined);
+    const message = `gradients are multiplied by the ${group.size} ranks, for an engine that averages them over ranks`;
+    return this.withGradients({ ...combined, notes: [...combined.notes, { code: "world-scale", message }] });
+  }
+
+  /** The parts one after the other, over ranks that have agreed on what they are. */
+  private async over<E extends Evaluation>(
+    group: Group,
+    batch: WeightedBatch<P>,
+    call: { readonly [key: string]: Json },
+    evaluate: (name: keyof P & string) => Promise<E>,
+  ) {
+    await consent(
+      group,
+      this.name,
+      0,
+      () => this.checkBatch(batch),
+      () => ({ signature: { contract: this.contract as unknown as Json, call }, lanes: new BigInt64Array(0) }),
+    );
+    const found: Partial<Record<keyof P & string, E>> = {};
+    for (const name of this.names) found[name] = await evaluate(name);
+    return this.combine((name) => found[name]!);
+  }
+
+  /** The scale of a call, and what of it every part is called with. */
+  private checkCall(call: WeightedCallOptions<string> | WeightedGroupCall<string>, world: number) {
+    checkObject(this.name, "call", call);
+    rejectUnknown(this.name, "call option", call, ["denominator", "scale", "into", "engine", "group"]);
+    const { scale: given = 1, into = {}, engine } = call;
+    checkObject(this.name, "into", into);
+    rejectUnknown(this.name, "part", into, this.names);
+    const isOverGroup = call.group !== undefined;
+    const wrong = (field: string, found: string, expected: string) =>
+      new LosswrightError({ code: "argument", where: this.name, field, found, expected });
+    if (isOverGroup && "denominator" in call) {
+      throw wrong("denominator", "a denominator beside a group", "one of the two: a group reduces its own");
+    }
+    if (given === "world" && !isOverGroup) throw wrong("scale", 'scale: "world" without a group', "a group");
+    const partCall = (name: string) => ({
+      ...(into[name] && { into: into[name] }),
+      ...(engine && { engine }),
+    });
+    return { scale: given === "world" ? world : given, partCall };
+  }
+
+  private withGradients(
+    combined: WeightedEvaluation<keyof P & string> & {
+      readonly parts: Readonly<Record<keyof P & string, EvaluationWithGradients>>;
+    },
+  ): WeightedEvaluationWithGradients<keyof P & string> {
     const gradients = Object.fromEntries(this.names.map((name) => [name, combined.parts[name].gradients]));
     return { ...combined, gradients: gradients as WeightedEvaluationWithGradients<keyof P & string>["gradients"] };
   }

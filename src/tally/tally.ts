@@ -89,6 +89,11 @@ export class Tally {
     return this.parts.denominator;
   }
 
+  /** The exact numerator, of all but open groups. */
+  get numeratorSum(): ExactSum {
+    return this.parts.numerator;
+  }
+
   /** Σ w m l, rounded once; with groups, the sum of their quotients (`per: "sequence"`) or of their sums (`"sample"`). */
   get numerator(): number {
     return this.numeratorOver(this.parts.denominator);

@@ -48,6 +48,7 @@ export const clip = /*#__PURE__*/ defineLoss<object, ClipBatch, "images" | "text
   },
   options: {},
   fields: imageTextFields,
+  gathers: () => ["B"],
   describe: () =>
     "CLIP's loss of each image and text pair, half of the cross entropy of each direction over the batch, on dot products times exp(logScale), rows taken as they are (not normalized); rows of a masked pair stay negatives",
   kernel: (batch) => ({

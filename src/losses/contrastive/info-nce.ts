@@ -102,6 +102,7 @@ export const infoNce = /*#__PURE__*/ defineLoss<InfoNceOptions, InfoNceBatch, "q
       read: "whole",
       gradient: "none",
       optional: true,
+      pairsRowsUnless: ["positiveMask"],
     },
     positiveMask: {
       meaning: "1 where a key is a positive of a row",
@@ -133,6 +134,8 @@ export const infoNce = /*#__PURE__*/ defineLoss<InfoNceOptions, InfoNceBatch, "q
     ]
       .filter(Boolean)
       .join(", "),
+  // Keys look for their query among all queries too where the search is symmetric.
+  gathers: ({ symmetric }) => (symmetric ? ["B", "M"] : ["M"]),
   units(batch) {
     checkPairing(batch);
     const positives = positivesOf(batch);

@@ -51,6 +51,8 @@ export const sigLip = /*#__PURE__*/ defineLoss<object, SigLipBatch, "images" | "
   options: {},
   fields: {
     ...imageTextFields,
+    images: { ...imageTextFields.images, ownRows: true },
+    excludeMask: { ...imageTextFields.excludeMask, ownRows: true },
     bias: {
       meaning: "added to every score; a learned scalar",
       holds: "reals",
@@ -60,6 +62,7 @@ export const sigLip = /*#__PURE__*/ defineLoss<object, SigLipBatch, "images" | "
       gradient: "shared",
     },
   },
+  gathers: () => ["B"],
   describe: () =>
     "SigLIP's loss of each image, the sum (no mean) over the texts of its batch of the binary cross entropy of matched or not, on dot products times exp(logScale) plus bias, rows taken as they are (not normalized); the text of a masked image stays a negative",
   kernel: (batch) => ({

@@ -67,6 +67,7 @@ export const supervisedContrastive = /*#__PURE__*/ defineLoss<
       gradient: "none",
     },
   },
+  gathers: () => ["N"],
   describe: ({ temperature, ignoreIndex }) =>
     `supervised contrastive loss of each row against every other row of its batch, the mean of −log p over the rows of its label, on cosines at temperature ${temperature}; a row without another of its label or labeled ${ignoreIndex} is no unit; masked rows are still read by the others`,
   units(batch) {

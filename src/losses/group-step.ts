@@ -1,0 +1,304 @@
+import type { Contract, Json } from "../contract/index.js";
+import { LosswrightError } from "../errors/index.js";
+import {
+  Denominator,
+  type Engine,
+  ExactSum,
+  type Exchanged,
+  type Group,
+  LANES,
+  type Note,
+  Spread,
+  Tally,
+  total,
+} from "../tally/index.js";
+import { isTensor, sizeOf, type Tensor, type Unlabeled, view } from "../tensor/index.js";
+import { type AnyBatch, type BoundBatch, bindBatch, specOf } from "./batch.js";
+import { consent, gatherTexts } from "./consensus.js";
+import { axesOf, type LossDefinition } from "./definition.js";
+import type { Counted } from "./divisor.js";
+import { Joining, type Lengths } from "./joined.js";
+
+/** Axes that are one thing on every rank: classes and widths of embeddings. Lengths of sequences and lists may differ. */
+const widths = ["K", "K-1", "C", "D"];
+
+const engines: readonly Engine[] = ["reference", "wasm"];
+/** Lanes of a walk beside its numerator: whether something is to be said, and by which engines it ran. */
+const WALK_LANES = LANES + 1 + engines.length;
+
+/** What a group's call is about. */
+export interface GroupObjective {
+  readonly name: string;
+  readonly contract: Contract;
+  readonly definition: LossDefinition<object>;
+  readonly options: object;
+  readonly couples: boolean;
+}
+
+/** The rows of all ranks as one batch of this rank's units. */
+export interface JoinedBatch {
+  readonly batch: AnyBatch;
+  readonly joining: Joining;
+  /** This rank's own batch. */
+  readonly local: BoundBatch<object>;
+}
+
+type Gradients = Readonly<Record<string, Tensor<Unlabeled, "float32" | "float64">>>;
+
+/**
+ * One call of an objective over a group, step by step: every rank takes the same steps in the same order, and an error
+ * of one in any of them is an error of all.
+ */
+export class GroupStep {
+  /** Whether each rank computes its own units among the rows of all; otherwise every rank computes all of them. */
+  private readonly isShared: boolean;
+  private hasOpenGroups = false;
+  private signature: Json = null;
+
+  constructor(
+    private readonly group: Group,
+    private readonly objective: GroupObjective,
+    /** Options of the call that must be the same on every rank. */
+    private readonly call: { readonly [key: string]: Json },
+  ) {
+    this.isShared = !objective.couples || objective.definition.gathers !== undefined;
+  }
+
+  /**
+   * Gathers the rows of all ranks that this rank's units need.
+   *
+   * @throws what binding the batch throws; `group` where ranks differ
+   */
+  async join(given: AnyBatch, check: (local: BoundBatch<object>) => void): Promise<JoinedBatch> {
+    const { group, objective } = this;
+    const { definition, options, name } = objective;
+    const axes = definition.gathers?.(options) ?? joinableAxes(definition);
+    const { own: local } = await consent(
+      group,
+      name,
+      0,
+      () => {
+        refuseKeys(name, given);
+        const bound = bindBatch(definition, options, withoutPairs(definition, options, given));
+        check(bound);
+        return bound;
+      },
+      (bound) => ({ signature: this.signed(bound, given), lanes: new BigInt64Array(0) }),
+    );
+    const lengths = await this.gatherLengths(axes, local);
+    const own = this.isShared ? group.rank : undefined;
+    const { own: joining } = await this.together(() => new Joining(definition, options, axes, lengths, own));
+    const parts = await this.gatherRows(given, joining);
+    const { own: batch } = await this.together(() => joining.batch(parts));
+    return { batch, joining, local };
+  }
+
+  /** Checks something that one rank may get wrong. */
+  async check<Found>(check: () => Found): Promise<Found> {
+    return (await this.together(check)).own;
+  }
+
+  /** The spread over all ranks. */
+  async addUp(spread: () => Spread): Promise<Spread> {
+    const { own } = await this.together(spread);
+    const texts = await gatherTexts(this.group, JSON.stringify(own));
+    const [first, ...others] = texts.map((text) => Spread.fromJSON(JSON.parse(text)));
+    return others.reduce((sum, next) => sum.merge(next), first!);
+  }
+
+  /** Opens this rank's batch; gives what divides over the whole group. */
+  async open<Opened extends { readonly batch: BoundBatch<object>; readonly counted: Counted }>(
+    given: AnyBatch,
+    open: () => Opened,
+  ): Promise<{ readonly opened: Opened; readonly denominator: Denominator }> {
+    const { group, objective, isShared } = this;
+    const found = await consent(group, objective.name, LANES + 1, open, ({ batch, counted }) => {
+      const lanes = new BigInt64Array(LANES + 1);
+      counted.denominator.counted.toLanes(lanes, 0);
+      if (counted.denominator.open.size > 0) lanes[LANES] = 1n;
+      return { signature: objective.couples ? this.signature : this.signed(batch, given), lanes };
+    });
+    const { own: opened, sums } = found;
+    const { denominator: local } = opened.counted;
+    if (!isShared) return { opened, denominator: local };
+    if (sums[LANES] !== 0n) {
+      this.hasOpenGroups = true;
+      const texts = await gatherTexts(group, JSON.stringify(local));
+      const [first, ...others] = texts.map((text) => Denominator.fromJSON(JSON.parse(text)));
+      return { opened, denominator: others.reduce((sum, next) => sum.merge(next), first!) };
+    }
+    const counted = ExactSum.fromLanes(sums, 0);
+    return { opened, denominator: new Denominator(counted, local.constant, undefined, local.contract) };
+  }
+
+  /** Walks over this rank's units; gives the tally of the whole group, and what any rank has to say. */
+  async walk<Walked extends { readonly tally: Tally; readonly notes: readonly Note[] }>(
+    denominator: Denominator,
+    walk: () => Walked,
+  ): Promise<{ readonly walked: Walked; readonly tally: Tally; readonly notes: readonly Note[] }> {
+    const { group, objective, isShared, hasOpenGroups } = this;
+    const { own: walked, sums } = await consent(group, objective.name, WALK_LANES, walk, ({ tally, notes }) => {
+      const lanes = new BigInt64Array(WALK_LANES);
+      if (!hasOpenGroups) tally.numeratorSum.toLanes(lanes, 0);
+      lanes.set(
+        [notes.length > 0 ? 1n : 0n, ...engines.map((name) => (tally.engines.includes(name) ? 1n : 0n))],
+        LANES,
+      );
+      return { signature: this.signature, lanes };
+    });
+    if (!isShared) return { walked, tally: walked.tally, notes: walked.notes };
+    const notes = sums[LANES] === 0n ? [] : await this.gatherNotes(walked.notes);
+    if (hasOpenGroups) {
+      const texts = await gatherTexts(group, JSON.stringify(walked.tally));
+      return { walked, tally: total(texts.map((text) => Tally.fromJSON(JSON.parse(text)))), notes };
+    }
+    const { contract, unitAxes } = walked.tally;
+    const { couples } = objective;
+    const tally = new Tally({
+      contract,
+      unitAxes,
+      couples,
+      engines: engines.filter((_, i) => sums[LANES + 1 + i] !== 0n),
+      batches: couples ? 1 : group.size,
+      numerator: ExactSum.fromLanes(sums, 0),
+      denominator,
+      openNumerators: new Map(),
+    });
+    return { walked, tally, notes };
+  }
+
+  /**
+   * Gives every rank the gradient of its own rows: what all ranks' units add to them, summed in rank order and rounded
+   * once.
+   *
+   * @param whole - gradients by the joined batch, of this rank's units
+   * @param into - gradients by this rank's own batch; those that stand in `whole` too are there already
+   * @param isLocal - whether what other ranks' units add is left out
+   */
+  async giveBack({ joining }: JoinedBatch, whole: Gradients, into: Gradients, isLocal: boolean): Promise<void> {
+    const { group, isShared } = this;
+    for (const [name, own] of Object.entries(into)) {
+      const found = whole[name]!;
+      if (found === own) {
+        // Every rank has computed all of a shared field's gradient, which is one share too many on all but one.
+        if (!isShared && group.rank > 0) own.data.fill(0);
+        continue;
+      }
+      if (isShared && !isLocal && joining.needs(name, found)) {
+        const sum = await group.reduceScatterSum(Float64Array.from(found.data), joining.counts(name, found));
+        own.data.set(sum);
+      } else own.data.set(joining.rowsOf(name, found, group.rank) as Float64Array);
+    }
+  }
+
+  /** Room for the gradients by a joined batch: float64 where the reference computes, so that sums are rounded once. */
+  roomFor({ joining }: JoinedBatch, opened: BoundBatch<object>, own: Gradients, byKernel: boolean): Gradients {
+    const rooms = Object.entries(own).map(([name, tensor]) => {
+      const field = opened.tensors.get(name);
+      if (!field || !joining.isJoinedField(name, field)) return [name, tensor] as const;
+      const size = sizeOf(field.shape);
+      const data = byKernel ? new Float32Array(size) : new Float64Array(size);
+      const dtype = byKernel ? "float32" : "float64";
+      return [name, view(data as Float64Array, field.shape, "unlabeled", dtype as "float64")] as const;
+    });
+    return Object.fromEntries(rooms);
+  }
+
+  /** Something that every rank does on its own, and that may fail on any. */
+  private together<Found>(work: () => Found): Promise<{ readonly own: Found }> {
+    const { group, objective } = this;
+    return consent(group, objective.name, 0, work, () => ({
+      signature: this.signature,
+      lanes: new BigInt64Array(0),
+    }));
+  }
+
+  /** What of a batch must be the same on every rank. */
+  private signed(batch: BoundBatch<object>, given: AnyBatch): Json {
+    const { objective, call } = this;
+    const { definition, contract, couples } = objective;
+    const fields: Record<string, Json> = {};
+    for (const name of Object.keys(definition.fields)) {
+      const value = given[name];
+      if (value === undefined) continue;
+      const { holds } = specOf(definition.fields, name);
+      const kind = isTensor(value) && holds === "reals" ? value.dtype : holds;
+      // A learned scalar of a coupled loss stands in every unit's loss: replicas that differ are no one objective.
+      const isScalar = couples && (!isTensor(value) || value.shape.length === 0);
+      fields[name] = isScalar ? String(isTensor(value) ? value.data[0] : value) : kind;
+    }
+    const sizes = Object.entries(batch.sizes).filter(([axis]) => widths.includes(axis));
+    const axes = Object.fromEntries(sizes);
+    this.signature = { contract: contract as unknown as Json, call, fields, axes, unitAxes: batch.unitShape.length };
+    return this.signature;
+  }
+
+  private async gatherLengths(axes: readonly string[], local: BoundBatch<object>): Promise<readonly Lengths[]> {
+    const { definition } = this.objective;
+    const names = [...new Set([definition.unitShape[0]!, ...axes])];
+    const gathered = await this.group.allGather(Float64Array.from(names, (axis) => local.sizes[axis]!));
+    return gathered.map((row) => Object.fromEntries(names.map((axis, i) => [axis, row[i]!])));
+  }
+
+  /** Every rank's batch, as far as other ranks need it. */
+  private async gatherRows(given: AnyBatch, joining: Joining): Promise<readonly AnyBatch[]> {
+    const { group, objective } = this;
+    const parts: Record<string, Tensor | number | undefined>[] = Array.from({ length: group.size }, () => ({}));
+    const names = Object.keys(objective.definition.fields);
+    const gather = async (name: string, own: Tensor) => {
+      const gathered = await group.allGather<Exchanged>(own.data);
+      for (const [rank, data] of gathered.entries()) {
+        const shape = joining.shapeOf(name, own, rank, data.length);
+        parts[rank]![name] = view(data as Float64Array, shape, own.role, own.dtype as "float64", own.weak);
+      }
+    };
+    for (const name of names) {
+      const own = given[name];
+      if (isTensor(own) && own.shape.length > 0 && joining.needs(name, own)) await gather(name, own);
+    }
+    // Where every rank computes all units, those of all must be known; a rank may leave both of these out.
+    if (!this.isShared) {
+      for (const name of ["mask", "weights"] as const) await gather(name, joining.common(name, given, group.rank));
+    }
+    parts[group.rank] = { ...given, ...parts[group.rank] };
+    return parts;
+  }
+
+  /** What the ranks have to say: one's own as it is, the others' with their rank. */
+  private async gatherNotes(own: readonly Note[]): Promise<readonly Note[]> {
+    const { group } = this;
+    const texts = await gatherTexts(group, JSON.stringify(own));
+    return texts.flatMap((text, rank) => {
+      if (rank === group.rank) return own;
+      const notes = JSON.parse(text) as readonly Note[];
+      return notes.map((note) => ({ ...note, message: `rank ${rank}: ${note.message}` }));
+    });
+  }
+}
+
+/** Every axis along which rows of a coupled loss lie: the first of a field that units do not own. */
+export function joinableAxes({ unitShape, fields }: LossDefinition<object>): readonly string[] {
+  const first = Object.values(fields).map(({ shape }) => shape[0]);
+  return [...new Set([unitShape[0]!, ...first.filter((axis) => axis !== undefined)])];
+}
+
+/** A batch without its fields of pairs of rows, which may speak of the keys of all ranks. */
+function withoutPairs(definition: LossDefinition<object>, options: object, given: AnyBatch): AnyBatch {
+  const isPairs = (name: string) => {
+    const [spec, value] = [definition.fields[name], given[name]];
+    return spec?.holds === "flags" && isTensor(value) && axesOf(spec, options, value.shape.length).length === 2;
+  };
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !isPairs(name)));
+}
+
+function refuseKeys(where: string, given: AnyBatch): void {
+  if (given?.groupKeys === undefined) return;
+  throw new LosswrightError({
+    code: "unsupported",
+    where,
+    field: "groupKeys",
+    found: "groupKeys in a batch whose rows are gathered over ranks",
+    expected: "a batch without them: the gathered batch is whole",
+    fix: "leave them out.",
+  });
+}

@@ -1,0 +1,291 @@
+import { LosswrightError } from "../errors/index.js";
+import {
+  dataOf,
+  formatShape,
+  isTensor,
+  sameShape,
+  sizeOf,
+  type Tensor,
+  type TensorData,
+  view,
+} from "../tensor/index.js";
+import { type AnyBatch, flagsOf, specOf } from "./batch.js";
+import { axesOf, type FieldSpec, type LossDefinition } from "./definition.js";
+
+/** How many rows a part has along each axis that is joined. */
+export type Lengths = Readonly<Record<string, number>>;
+
+/**
+ * One batch of a loss that couples its batch, from the rows of several parts: ranks, or micro-batches. Rows stand in the
+ * order of the parts; of several views of each example (ntXent) each view is put together on its own. Labels that count
+ * a part's own keys, and rows that are paired by their number, come to mean the same keys among all.
+ *
+ * With an own part the batch is that of one rank: the units of the others are masked, so they are context and no units,
+ * and fields that only an own unit reads hold nothing of the others.
+ */
+export class Joining {
+  private readonly unitAxis: string;
+  private readonly views: number;
+
+  /**
+   * @param axes - along which rows of all parts lie one after the other
+   * @param lengths - of the parts, in order
+   * @param own - the part whose units the joined batch has; all without it
+   */
+  constructor(
+    private readonly definition: LossDefinition<object>,
+    private readonly options: object,
+    private readonly axes: readonly string[],
+    private readonly lengths: readonly Lengths[],
+    private readonly own?: number,
+  ) {
+    this.unitAxis = definition.unitShape[0]!;
+    this.views = Math.max(1, ...Object.values(definition.fields).map(({ views = 1 }) => views));
+    this.checkPairs();
+  }
+
+  /** Whether the rows of other parts are needed of a field. */
+  needs(name: string, tensor: Tensor): boolean {
+    const spec = this.definition.fields[name];
+    if (this.own === undefined || !spec) return this.own === undefined;
+    return this.isJoined(this.axesIn(name, tensor)[0]) && !spec.ownRows;
+  }
+
+  /** The joined batch; of parts that are not the own one, only fields that are needed are looked at. */
+  batch(parts: readonly AnyBatch[]): AnyBatch {
+    const { own } = this;
+    const names = new Set(own === undefined ? parts.flatMap((part) => Object.keys(part)) : Object.keys(parts[own]!));
+    const joined: Record<string, Tensor | number | undefined> = {};
+    for (const name of names) joined[name] = this.field(name, parts);
+    if (own !== undefined && this.isJoined(this.unitAxis)) joined.mask ??= this.ownUnits(own);
+    const labels = this.pairing(joined);
+    return labels ? { ...joined, ...labels } : joined;
+  }
+
+  /** How many entries of a field's gradient are each part's, in order; of fields that {@link needs} names. */
+  counts(name: string, whole: Tensor): readonly number[] {
+    const axis = this.axesIn(name, whole)[0]!;
+    const width = sizeOf(whole.shape.slice(1));
+    return this.lengths.map((part) => part[axis]! * width);
+  }
+
+  /** The shape of a part's field of so many entries, beside this part's own. */
+  shapeOf(name: string, own: Tensor, part: number, length: number): readonly number[] {
+    const axes = this.axesIn(name, own);
+    const lengths = this.lengths[part]!;
+    const rows = lengths[axes[0]!]!;
+    return own.shape.map((extent, i) => {
+      if (i === 0) return rows;
+      if (!this.isJoined(axes[i])) return extent;
+      return rows === 0 ? lengths[axes[i]!]! : length / rows;
+    });
+  }
+
+  /** A part's mask or weights, which it may leave out: every unit counts then, with weight 1. */
+  common(name: "mask" | "weights", batch: AnyBatch, part: number): Tensor {
+    const given = batch[name];
+    const count = this.lengths[part]![this.unitAxis]!;
+    if (name === "weights") {
+      const data = isTensor(given) ? Float64Array.from(given.data as Float64Array) : new Float64Array(count).fill(1);
+      return view(data, [count], "weights", "float64");
+    }
+    const flag = isTensor(given) ? flagsOf(given) : () => true;
+    return view(
+      Uint8Array.from({ length: count }, (_, unit) => (flag(unit) ? 1 : 0)),
+      [count],
+      "mask",
+      "bool",
+    );
+  }
+
+  /** Whether a field holds rows of several parts. */
+  isJoinedField(name: string, tensor: Tensor): boolean {
+    return this.isJoined(this.axesIn(name, tensor)[0]);
+  }
+
+  /** A part's rows of a field's gradient, cut out of the whole's. */
+  rowsOf(name: string, whole: Tensor, part: number): TensorData {
+    const axis = this.axesIn(name, whole)[0]!;
+    if (!this.isJoined(axis)) return whole.data;
+    const { views } = this;
+    const [all, count] = [this.total(axis), this.lengths[part]![axis]!];
+    const width = all === 0 ? 0 : whole.data.length / all;
+    const [run, offset] = [(count / views) * width, (this.offset(axis, part) / views) * width];
+    if (views === 1) return whole.data.subarray(offset, offset + run);
+    const data = dataOf(whole.dtype, count * width);
+    for (let each = 0; each < views; each++) {
+      const from = each * (all / views) * width + offset;
+      data.set(whole.data.subarray(from, from + run) as never, each * run);
+    }
+    return data;
+  }
+
+  private field(name: string, parts: readonly AnyBatch[]): Tensor | number | undefined {
+    const { own } = this;
+    const given = parts[own ?? 0]![name];
+    if (!isTensor(given) || given.shape.length === 0) return own === undefined ? this.scalar(name, parts) : given;
+    const axes = this.axesIn(name, given);
+    if (!axes.some((axis) => this.isJoined(axis))) return given;
+    if (!this.isJoined(axes[0])) return this.placed(name, parts[own!]!, own!);
+    const isNeeded = this.needs(name, given);
+    const placed = parts.map((part, i) => (isNeeded || i === own ? this.placed(name, part, i) : i));
+    return this.concatenated(name, axes[0]!, placed);
+  }
+
+  /** A part's field as it stands among all: with columns for all keys, labels that count all keys. */
+  private placed(name: string, batch: AnyBatch, part: number): Tensor {
+    const { definition, lengths } = this;
+    if (name === "mask" || name === "weights") return this.common(name, batch, part);
+    const tensor = batch[name] as Tensor | undefined;
+    if (!tensor)
+      throw this.wrong("missing-field", name, `no ${name} in part ${part}`, [`${name} in every part, or in none`]);
+    const spec = specOf(definition.fields, name);
+    const axes = this.axesIn(name, tensor);
+    if (spec.indexes !== undefined && this.isJoined(spec.indexes))
+      return this.offsetLabels(name, spec, tensor, batch, part);
+    const columns = axes[1];
+    if (axes.length !== 2 || !this.isJoined(columns)) return tensor;
+    const [rows, own, all] = [tensor.shape[0]!, lengths[part]![columns!]!, this.total(columns!)];
+    if (rows !== (lengths[part]![axes[0]!] ?? rows) || (tensor.shape[1] !== own && tensor.shape[1] !== all)) {
+      throw this.wrong("shape", name, `${formatShape(tensor.shape)} in part ${part}`, [
+        `${formatShape([lengths[part]![axes[0]!] ?? rows, own])} for the part's own keys, or ${all} columns for all keys`,
+      ]);
+    }
+    if (tensor.shape[1] === all) return tensor;
+    const flag = flagsOf(tensor);
+    const data = dataOf("bool", rows * all);
+    const offset = this.offset(columns!, part);
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < own; column++) {
+        if (flag(row * own + column)) data[row * all + offset + column] = 1;
+      }
+    }
+    return view(data, [rows, all], tensor.role, "bool");
+  }
+
+  private offsetLabels(name: string, spec: FieldSpec, tensor: Tensor, batch: AnyBatch, part: number): Tensor {
+    const axis = spec.indexes!;
+    const [length, offset] = [this.lengths[part]![axis]!, this.offset(axis, part)];
+    const counts = isTensor(batch.mask) ? flagsOf(batch.mask) : () => true;
+    const data = dataOf("float64", tensor.data.length);
+    for (let unit = 0; unit < data.length; unit++) {
+      const label = Number(tensor.data[unit]);
+      // What is no index of the part is none of the whole: refused where the unit counts, as in a batch alone.
+      data[unit] = label >= 0 && label < length ? label + offset : -1;
+      if (data[unit] !== -1 || !counts(unit)) continue;
+      throw this.wrong("value", name, `${label} at [${unit}] of part ${part}`, [
+        `an index of the part's own ${length} rows of keys, 0..${length - 1}`,
+        "labels count the keys of their own part: the offset among all keys is added to them.",
+      ]);
+    }
+    return view(data, tensor.shape, tensor.role, "float64", true);
+  }
+
+  /** Labels of rows that are paired by their number, where that number means another key among all. */
+  private pairing(joined: AnyBatch): AnyBatch | undefined {
+    const { definition, own, lengths, unitAxis } = this;
+    for (const [name, { indexes, pairsRowsUnless }] of Object.entries(definition.fields)) {
+      if (!pairsRowsUnless || joined[name] !== undefined || !this.isJoined(indexes)) continue;
+      if (pairsRowsUnless.some((other) => joined[other] !== undefined)) continue;
+      const parts = this.isJoined(unitAxis) ? lengths.map((_, part) => part) : [own!];
+      if (this.isJoined(unitAxis) && parts.every((part) => this.offset(indexes!, part) === this.offset(unitAxis, part)))
+        continue;
+      const data = parts.flatMap((part) =>
+        Array.from({ length: lengths[part]![unitAxis]! }, (_, row) => this.offset(indexes!, part) + row),
+      );
+      return { [name]: view(Float64Array.from(data), [data.length], "unlabeled", "float64", true) };
+    }
+    return undefined;
+  }
+
+  /** @throws `shape` where rows are paired by their number and a part has fewer keys than rows, or other numbers of both */
+  private checkPairs(): void {
+    const { definition, options, lengths, unitAxis } = this;
+    for (const { indexes, pairsRowsUnless } of Object.values(definition.fields)) {
+      if (!pairsRowsUnless || !this.isJoined(indexes) || !definition.gathers?.(options).includes(unitAxis)) continue;
+      const part = lengths.findIndex((each) => each[indexes!] !== each[unitAxis]);
+      if (part === -1) continue;
+      throw this.wrong(
+        "shape",
+        "keys",
+        `${lengths[part]![indexes!]} keys for ${lengths[part]![unitAxis]} queries in part ${part}`,
+        ["as many in every part", "pair row i with key i in each part."],
+      );
+    }
+  }
+
+  private scalar(name: string, parts: readonly AnyBatch[]): Tensor | number | undefined {
+    const [first, ...others] = parts.map((part) => part[name]);
+    const numberOf = (value: Tensor | number | undefined) => (isTensor(value) ? Number(value.data[0]) : value);
+    const other = others.find((value) => !Object.is(numberOf(value), numberOf(first)));
+    if (other === undefined) return first;
+    throw this.wrong("value", name, `${numberOf(first)} and ${numberOf(other)}`, ["the same in every part"]);
+  }
+
+  /** 1 for the own part's units, 0 for all others. */
+  private ownUnits(own: number): Tensor {
+    const data = dataOf("bool", this.total(this.unitAxis));
+    const offset = this.offset(this.unitAxis, own);
+    data.fill(1, offset, offset + this.lengths[own]![this.unitAxis]!);
+    return view(data, [data.length], "mask", "bool");
+  }
+
+  /** Fields of the parts one after the other; a number stands for rows of zeros of that part. */
+  private concatenated(name: string, axis: string, parts: readonly (Tensor | number)[]): Tensor {
+    const { views } = this;
+    const first = parts.find(isTensor)!;
+    const rest = first.shape.slice(1);
+    const other = parts.find(
+      (part) => isTensor(part) && !(part.dtype === first.dtype && sameShape(part.shape.slice(1), rest)),
+    );
+    if (isTensor(other)) {
+      throw this.wrong(
+        "shape",
+        name,
+        `${first.dtype} ${formatShape(first.shape)} and ${other.dtype} ${formatShape(other.shape)}`,
+        ["rows of one width and dtype in every part"],
+      );
+    }
+    const rows = this.total(axis);
+    const width = sizeOf(rest);
+    const data = dataOf(first.dtype, rows * width);
+    let at = 0;
+    for (let each = 0; each < views; each++) {
+      for (const part of parts) {
+        const run = isTensor(part) ? part.data.length / views : (this.lengths[part]![axis]! * width) / views;
+        if (isTensor(part)) data.set(part.data.subarray(each * run, (each + 1) * run) as never, at);
+        at += run;
+      }
+    }
+    return view(data, [rows, ...rest], first.role, first.dtype, first.weak);
+  }
+
+  private axesIn(name: string, tensor: Tensor): readonly string[] {
+    const { fields, unitShape } = this.definition;
+    const spec = fields[name];
+    return spec ? axesOf(spec, this.options, tensor.shape.length) : unitShape;
+  }
+
+  private isJoined(axis: string | undefined): boolean {
+    return axis !== undefined && this.axes.includes(axis);
+  }
+
+  private total(axis: string): number {
+    return this.lengths.reduce((sum, part) => sum + part[axis]!, 0);
+  }
+
+  private offset(axis: string, part: number): number {
+    return this.lengths.slice(0, part).reduce((sum, each) => sum + each[axis]!, 0);
+  }
+
+  private wrong(code: "shape" | "value" | "missing-field", field: string, found: string, [expected, fix]: string[]) {
+    return new LosswrightError({
+      code,
+      where: this.definition.name,
+      field,
+      found,
+      expected: expected!,
+      ...(fix && { fix }),
+    });
+  }
+}
