@@ -67,6 +67,8 @@ export class BoundBatch<Options> implements BatchView<Options> {
     readonly tensors: ReadonlyMap<string, Tensor>,
     /** Weights, mask, segment ids and group keys of the units. */
     readonly common: ReadonlyMap<CommonName, Tensor>,
+    /** Whether a field with a gradient is missing, so that units can be counted and no loss computed. */
+    readonly isPartial = false,
   ) {
     this.unitCount = sizeOf(unitShape);
   }
@@ -92,9 +94,8 @@ export class BoundBatch<Options> implements BatchView<Options> {
     return integersOf(this.tensors.get(field)!);
   }
 
-  index(field: string): (unit: number) => number {
+  index(field: string, length = this.sizes[this.fields[field]!.indexes!]!): (unit: number) => number {
     const read = this.integer(field);
-    const length = this.sizes[this.fields[field]!.indexes!]!;
     return (unit) => {
       const found = read(unit);
       if (found >= 0 && found < length && Number.isInteger(found)) return found;
@@ -143,12 +144,15 @@ export type FieldsOf<Options extends object> = Pick<
 /**
  * Binds a batch to a definition.
  *
+ * @param mayBePartial - whether fields with a gradient may be missing: labels, masks, weights and lengths decide on the
+ * units
  * @throws `unknown`, `missing-field`, `argument`, `role`, `dtype`, `shape` and `value` with the field and the fix
  */
 export function bindBatch<Options extends object>(
   definition: FieldsOf<Options>,
   options: Options,
   given: AnyBatch,
+  mayBePartial = false,
 ): BoundBatch<Options> {
   const where = definition.name;
   if (typeof given !== "object" || given === null || isTensor(given)) {
@@ -163,7 +167,7 @@ export function bindBatch<Options extends object>(
   }
   const { names, ordered } = namesOf(definition.fields);
   rejectUnknown(where, "field", given, names, (name) => nameByForeignName(name, names));
-  checkPresence(definition, options, given);
+  const isPartial = !checkPresence(definition, options, given, mayBePartial);
   const binder = new ShapeBinder(where, definition.alignment?.(options).classAxis ?? -1);
   const tensors = new Map<string, Tensor>();
   for (const [name, spec] of ordered) {
@@ -173,7 +177,9 @@ export function bindBatch<Options extends object>(
     const axes = axesOf(spec, options, value.shape.length);
     binder.bind(name, axes === spec.shape ? spec : { ...spec, shape: axes }, value.shape);
   }
-  const unitShape = definition.unitShape.flatMap((axis) => binder.lengthsOf(axis));
+  const unitShape = isPartial
+    ? unitShapeOfPart(definition, binder, given)
+    : definition.unitShape.flatMap((axis) => binder.lengthsOf(axis));
   const common = new Map<CommonName, Tensor>();
   for (const name of commonNames) {
     if (given[name] === undefined || tensors.has(name)) continue;
@@ -187,7 +193,40 @@ export function bindBatch<Options extends object>(
     checkCommonShape(where, name, value.shape, unitShape);
     common.set(name, value);
   }
-  return new BoundBatch(where, definition.fields, options, binder.sizes, unitShape, tensors, common);
+  const sizes = isPartial ? withUnknown(definition.fields, binder.sizes) : binder.sizes;
+  return new BoundBatch(where, definition.fields, options, sizes, unitShape, tensors, common, isPartial);
+}
+
+/** Lengths of axes; ∞ where no field tells, so that no index is beyond it. */
+function withUnknown(
+  fields: Readonly<Record<string, FieldSpec>>,
+  sizes: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  const all: Record<string, number> = { ...sizes };
+  for (const axis of Object.values(fields).flatMap(({ shape }) => shape)) all[axis] ??= Number.POSITIVE_INFINITY;
+  return all;
+}
+
+/** The shape of the units from fields without a gradient, or else from weights or mask. @throws `missing-field` */
+function unitShapeOfPart<Options extends object>(
+  { name: where, unitShape, fields }: FieldsOf<Options>,
+  binder: ShapeBinder,
+  given: AnyBatch,
+): readonly number[] {
+  if (unitShape.every((axis) => binder.isBound(axis))) return unitShape.flatMap((axis) => binder.lengthsOf(axis));
+  for (const common of [given.weights, given.mask]) {
+    // One of [B, 1] holds for rows of any length.
+    if (isTensor(common) && !(common.shape.length === 2 && common.shape[1] === 1)) return common.shape;
+  }
+  const telling = Object.keys(fields).find((name) => unitShape.every((axis) => fields[name]!.shape.includes(axis)));
+  throw new LosswrightError({
+    code: "missing-field",
+    where,
+    field: telling ?? "weights",
+    found: `only ${Object.keys(given).join(", ") || "an empty batch"}`,
+    expected: "a field that tells how many units there are",
+    fix: `give weights or mask of the units' shape${telling ? `, or ${telling}, of which only the shape is read` : ""}.`,
+  });
 }
 
 /**
@@ -251,12 +290,21 @@ function namesOf(fields: Readonly<Record<string, FieldSpec>>): FieldNames {
   return found;
 }
 
-function checkPresence<Options extends object>(definition: FieldsOf<Options>, options: Options, given: AnyBatch): void {
+/** Whether all fields are there; where some may miss, false for a batch that lacks one of those. */
+function checkPresence<Options extends object>(
+  definition: FieldsOf<Options>,
+  options: Options,
+  given: AnyBatch,
+  mayBePartial: boolean,
+): boolean {
   const where = definition.name;
+  let isWhole = true;
   const isAlternative = (name: string) => definition.oneOf?.some((group) => group.includes(name));
   for (const [name, spec] of namesOf(definition.fields).ordered) {
     const wanted = spec.scalarOption ? (options as Record<string, unknown>)[name] === "field" : !spec.optional;
     if (given[name] === undefined && wanted && !isAlternative(name)) {
+      isWhole = false;
+      if (mayBePartial && spec.gradient !== "none") continue;
       throw new LosswrightError({
         code: "missing-field",
         where,
@@ -279,6 +327,9 @@ function checkPresence<Options extends object>(definition: FieldsOf<Options>, op
   for (const group of definition.oneOf ?? []) {
     const present = group.filter((name) => given[name] !== undefined);
     if (present.length === 1) continue;
+    isWhole = false;
+    const haveGradients = group.every((name) => definition.fields[name]!.gradient !== "none");
+    if (mayBePartial && haveGradients && present.length === 0) continue;
     throw new LosswrightError({
       code: present.length ? "argument" : "missing-field",
       where,
@@ -288,6 +339,7 @@ function checkPresence<Options extends object>(definition: FieldsOf<Options>, op
       fix: group.map((name) => `${name} ${formatShape(definition.fields[name]!.shape)}`).join(" or "),
     });
   }
+  return isWhole;
 }
 
 const wantedDtypes = {
@@ -375,6 +427,11 @@ class ShapeBinder {
     private readonly where: string,
     private readonly classAxis: number,
   ) {}
+
+  /** Whether a field with this axis was bound. */
+  isBound(axis: string): boolean {
+    return this.runs.has(axis) || axis in this.sizes;
+  }
 
   /** The lengths an axis word stands for. */
   lengthsOf(axis: string): readonly number[] {

@@ -274,8 +274,10 @@ class DefinedObjective implements Objective {
   }
 
   denominator(given: AnyBatch): Denominator {
+    const { batch, units } = openUnits(this.definition, this.options, this.reduction, given, this.lastForm, true);
     // An engine that cannot compute the losses can still be asked what divides them.
-    return this.openWith(given, undefined, this.lastForm).counted.denominator;
+    const kernel = batch.isPartial ? undefined : kernelFor(this.definition, batch, undefined, this.lastForm);
+    return countWeights(units, this.contract, kernel && exactSummer(kernel)).denominator;
   }
 
   value(tally: Tally): number {

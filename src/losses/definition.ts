@@ -117,14 +117,17 @@ export interface BatchView<Options> {
   readonly where: string;
   readonly options: Options;
   readonly unitShape: readonly number[];
-  /** Lengths of named axes. */
+  /** Lengths of named axes; ∞ for one that no field tells, where only the units are asked for. */
   readonly sizes: Readonly<Record<string, number>>;
   /** Whether an optional field was given. */
   has(field: string): boolean;
   /** Row-major numbers of a field read as a whole. */
   reals(field: string): Float64Array | Float32Array;
-  /** An index of a field with `indexes`, for a unit that counts. @throws `value` outside 0..length−1 of that axis */
-  index(field: string): (unit: number) => number;
+  /**
+   * An index of a field with `indexes`, for a unit that counts. @throws `value` outside 0..length−1 of that axis, or of
+   * a list that is looked up in
+   */
+  index(field: string, length?: number): (unit: number) => number;
   /** An integer of a field, whatever its dtype, unchecked. */
   integer(field: string): (index: number) => number;
   /** Whether a field of 0 and 1 is 1 there. */

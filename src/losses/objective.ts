@@ -135,8 +135,11 @@ export interface Objective<Batch extends object = AnyBatch, Name extends string 
   tally(batch: Batch): Tally;
   /** The one division. @throws `merge` for a tally of another contract, `empty` as `evaluate` */
   value(tally: Tally): number;
-  /** What would divide, from labels, masks, weights and lengths alone; logits are read only for their shape. */
-  denominator(batch: Batch): Denominator;
+  /**
+   * What would divide, from labels, masks, weights and lengths alone. Fields with a gradient are read only for their
+   * shape and may be left out, so that it is known before the forward pass: `denominator({ labels })`.
+   */
+  denominator(batch: Partial<Batch>): Denominator;
   /**
    * The same objective, computed by one engine alone: `"reference"` for float64 mathematics throughout, `"wasm"` for
    * kernels, which is then an error where they cannot run. The contract stays what it is.

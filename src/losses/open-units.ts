@@ -15,6 +15,7 @@ export interface OpenUnits {
  * Binds a batch and opens its units; logits are read only for their shape.
  *
  * @param last - of an objective that binds batches again and again: the form of the one before
+ * @param mayBePartial - whether fields with a gradient may be missing, since only the units are asked for
  * @throws as `bindBatch` and `Units`
  */
 export function openUnits(
@@ -23,11 +24,12 @@ export function openUnits(
   reduction: Reduction,
   given: AnyBatch,
   last?: LastForm,
+  mayBePartial = false,
 ): OpenUnits {
   let batch = last?.bind(given);
   if (!batch) {
-    batch = bindBatch(definition, options, given);
-    last?.keep(given, batch, definition.fields);
+    batch = bindBatch(definition, options, given, mayBePartial);
+    if (!batch.isPartial) last?.keep(given, batch, definition.fields);
   }
   const rules = definition.units?.(batch) ?? {};
   const shift = definition.alignment?.(options).labelShift ?? 0;

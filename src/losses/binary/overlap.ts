@@ -58,7 +58,7 @@ export function defineOverlapLoss<Options extends object>(
     unitShape: ["B"],
     fields: overlapFields,
     units(batch) {
-      const size = batch.data("logits").length / Math.max(batch.sizes.B!, 1);
+      const size = batch.data("targets").length / Math.max(batch.sizes.B!, 1);
       if (!batch.has("mask")) return { present: () => size > 0 };
       const keeps = batch.flag("mask");
       return {

@@ -73,7 +73,7 @@ export function crossEntropyUnits(batch: BatchView<CrossEntropyOptions>): UnitRu
   checkPerClass(batch, "priors", batch.options.priors);
   const present = ignoredLabels(batch);
   if (!classWeights || !batch.has("labels")) return present;
-  const label = batch.index("labels");
+  const label = batch.index("labels", classWeights.length);
   const ofLabel = (unit: number) => classWeights[label(unit)]!;
   // Under smoothing the class weights act inside the loss, class by class.
   return labelSmoothing > 0

@@ -92,7 +92,7 @@ export function ignoredLabels(batch: BatchView<LabelOptions>): Pick<UnitRules, "
 
 /** @throws `option` when a list of one entry a class has another length */
 export function checkPerClass(batch: BatchView<object>, field: string, list: readonly unknown[] | null): void {
-  if (list === null || list.length === batch.sizes.K) return;
+  if (list === null || list.length === batch.sizes.K || batch.sizes.K === Number.POSITIVE_INFINITY) return;
   throw new LosswrightError({
     code: "option",
     where: batch.where,

@@ -43,7 +43,7 @@ export const ntXent = /*#__PURE__*/ defineLoss<NtXentOptions, SelfSearchBatch, "
   describe: ({ temperature }) =>
     `NT-Xent of each row against every other row of its batch, row i paired with row i + B, on cosines at temperature ${temperature}; masked rows stay negatives`,
   units(batch) {
-    const { N: rows, D: width } = batch.sizes as { N: number; D: number };
+    const [rows, width] = [batch.unitShape[0]!, batch.sizes.D!];
     if (rows % 2 === 0) return {};
     throw new LosswrightError({
       code: "shape",

@@ -167,7 +167,7 @@ export const rnnTransducer = /*#__PURE__*/ defineLoss<RnnTransducerOptions, RnnT
 /** The nodes of a frame are one more than the labels. */
 function checkNodes({ where, sizes }: BatchView<RnnTransducerOptions>): void {
   const { U: labels, "U+1": positions } = sizes as { U: number; "U+1": number };
-  if (positions === labels + 1) return;
+  if (positions === labels + 1 || positions === Number.POSITIVE_INFINITY) return;
   throw new LosswrightError({
     code: "shape",
     where,
