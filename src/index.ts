@@ -47,7 +47,22 @@ export {
   undoPosWeight,
 } from "./decisions/index.js";
 export { type ErrorCode, type ErrorDetails, LosswrightError } from "./errors/index.js";
-export { solo } from "./group/index.js";
+export {
+  type AccumulatedStep,
+  type Accumulation,
+  accumulation,
+  type DividedStep,
+  type GatheredCall,
+  type GatheredGroupCall,
+  type GatheredStep,
+  type MemoryCost,
+  type MicroBatchCall,
+  type ObjectiveAccumulation,
+  type StepAhead,
+  type StepDividedLast,
+  solo,
+  type WeightedAccumulation,
+} from "./group/index.js";
 export { allocate, close, type KernelSource, loadKernels, release, setThreads } from "./kernels/index.js";
 export type { Diagnosis, DiagnosisOptions, MetricDiagnosis, Verdict } from "./log/diagnose.js";
 export type { MetricGoal, MetricGoals } from "./log/goal.js";

@@ -1,6 +1,6 @@
 import { inWords } from "../contract/index.js";
 import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js";
-import type { Engine, Group } from "../tally/index.js";
+import type { Engine, Group, Note } from "../tally/index.js";
 import {
   dataOf,
   formatShape,
@@ -83,6 +83,12 @@ export function checkCall(where: string, call: CallOptions | GroupCall): Checked
     throw wrong("option", "scale", inWords(scale), 'a finite number, or "world" with a group');
   }
   return { denominator, scale, isWorldScaled, into: call.into?.gradients, inPlace, engine, group, local };
+}
+
+/** What must be said of gradients that a world size scales. */
+export function worldNote(size: number): Note {
+  const message = `gradients are multiplied by the ${size} ranks, for an engine that averages them over ranks; added up as they are, they would be ${size} times too large`;
+  return { code: "world-scale", message };
 }
 
 /** The group that was given, if one was. @throws `option` for anything that is none */

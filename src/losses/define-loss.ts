@@ -19,7 +19,7 @@ import {
 } from "../tally/index.js";
 import { type Tensor, type Unlabeled, view } from "../tensor/index.js";
 import type { AnyBatch, BoundBatch } from "./batch.js";
-import { type CheckedCall, checkCall, checkGroup, gradientBuffers, gradientsInPlace } from "./call.js";
+import { type CheckedCall, checkCall, checkGroup, gradientBuffers, gradientsInPlace, worldNote } from "./call.js";
 import { couplesBatch, type LossDefinition } from "./definition.js";
 import { describeObjective } from "./describe.js";
 import { type Counted, countWeights, type Divisor, divisorOf } from "./divisor.js";
@@ -193,8 +193,8 @@ class DefinedObjective implements Objective {
     const step = new GroupStep(group, this, { standardError });
     const joined = this.couples ? await step.join(given, () => {}) : undefined;
     const { opened, denominator } = await step.open(given, () => this.openPart(given, joined, this.engine));
-    const { walked, tally, notes } = await step.walk(denominator, () => this.walk(opened));
-    const evaluation = this.evaluation({ ...walked, tally, notes }, tally.numerator, denominator.value);
+    const walked = await step.walk(denominator, () => this.walk(opened));
+    const evaluation = this.evaluation(walked, walked.tally.numerator, denominator.value);
     return standardError ? withSpread(evaluation, await step.addUp(() => this.spread(opened))) : evaluation;
   }
 
@@ -214,13 +214,13 @@ class DefinedObjective implements Objective {
       return part;
     });
     const gradients = joined ? step.roomFor(joined, opened.batch, own!, opened.kernel !== undefined) : own!;
-    const { walked, tally, notes } = await step.walk(denominator, () => {
+    const walked = await step.walk(denominator, () => {
       const { counted, units } = opened;
       const divisor = divisorOf(this.name, denominator, counted, units.groups?.keys);
       return this.differentiate(opened, gradients, divisor, scale);
     });
     if (joined) await step.giveBack(joined, gradients, own!, local);
-    const evaluation = this.evaluation({ ...walked, tally, notes }, tally.numerator, denominator.value);
+    const evaluation = this.evaluation(walked, walked.tally.numerator, denominator.value);
     return { ...evaluation, notes: [...evaluation.notes, ...groupNotes(checked, group)], gradients: own! };
   }
 
@@ -448,10 +448,7 @@ function withSpread(evaluation: Evaluation, spread: Spread): UncertainEvaluation
 /** What must be said of gradients over a group that are not those of the value. */
 function groupNotes({ isWorldScaled, local }: CheckedCall, { size }: Group): readonly Note[] {
   const said: Note[] = [];
-  if (isWorldScaled) {
-    const message = `gradients are multiplied by the ${size} ranks, for an engine that averages them over ranks; add them up as they are, and they are ${size} times too large`;
-    said.push({ code: "world-scale", message });
-  }
+  if (isWorldScaled) said.push(worldNote(size));
   if (local) {
     const message =
       "gathered rows get the gradient of their own rank's units alone: it is not the gradient of the value";

@@ -1,30 +1,24 @@
 import type { Contract, Json } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
-import {
-  Denominator,
-  type Engine,
-  ExactSum,
-  type Exchanged,
-  type Group,
-  LANES,
-  type Note,
-  Spread,
-  Tally,
-  total,
-} from "../tally/index.js";
+import { type Denominator, type Exchanged, type Group, Spread } from "../tally/index.js";
 import { isTensor, sizeOf, type Tensor, type Unlabeled, view } from "../tensor/index.js";
 import { type AnyBatch, type BoundBatch, bindBatch, specOf } from "./batch.js";
 import { consent, gatherTexts } from "./consensus.js";
-import { axesOf, type LossDefinition } from "./definition.js";
+import type { LossDefinition } from "./definition.js";
 import type { Counted } from "./divisor.js";
-import { Joining, type Lengths } from "./joined.js";
+import { Joining, joinableAxes, type Lengths, withoutPairs } from "./joined.js";
+import {
+  DENOMINATOR_LANES,
+  denominatorLanes,
+  readDenominator,
+  readWalk,
+  WALK_LANES,
+  type Walked,
+  walkLanes,
+} from "./reduced.js";
 
 /** Axes that are one thing on every rank: classes and widths of embeddings. Lengths of sequences and lists may differ. */
 const widths = ["K", "K-1", "C", "D"];
-
-const engines: readonly Engine[] = ["reference", "wasm"];
-/** Lanes of a walk beside its numerator: whether something is to be said, and by which engines it ran. */
-const WALK_LANES = LANES + 1 + engines.length;
 
 /** What a group's call is about. */
 export interface GroupObjective {
@@ -52,7 +46,6 @@ type Gradients = Readonly<Record<string, Tensor<Unlabeled, "float32" | "float64"
 export class GroupStep {
   /** Whether each rank computes its own units among the rows of all; otherwise every rank computes all of them. */
   private readonly isShared: boolean;
-  private hasOpenGroups = false;
   private signature: Json = null;
 
   constructor(
@@ -112,59 +105,24 @@ export class GroupStep {
     open: () => Opened,
   ): Promise<{ readonly opened: Opened; readonly denominator: Denominator }> {
     const { group, objective, isShared } = this;
-    const found = await consent(group, objective.name, LANES + 1, open, ({ batch, counted }) => {
-      const lanes = new BigInt64Array(LANES + 1);
-      counted.denominator.counted.toLanes(lanes, 0);
-      if (counted.denominator.open.size > 0) lanes[LANES] = 1n;
-      return { signature: objective.couples ? this.signature : this.signed(batch, given), lanes };
-    });
+    const found = await consent(group, objective.name, DENOMINATOR_LANES, open, ({ batch, counted }) => ({
+      signature: objective.couples ? this.signature : this.signed(batch, given),
+      lanes: denominatorLanes(counted.denominator),
+    }));
     const { own: opened, sums } = found;
-    const { denominator: local } = opened.counted;
-    if (!isShared) return { opened, denominator: local };
-    if (sums[LANES] !== 0n) {
-      this.hasOpenGroups = true;
-      const texts = await gatherTexts(group, JSON.stringify(local));
-      const [first, ...others] = texts.map((text) => Denominator.fromJSON(JSON.parse(text)));
-      return { opened, denominator: others.reduce((sum, next) => sum.merge(next), first!) };
-    }
-    const counted = ExactSum.fromLanes(sums, 0);
-    return { opened, denominator: new Denominator(counted, local.constant, undefined, local.contract) };
+    const { denominator } = opened.counted;
+    return { opened, denominator: isShared ? await readDenominator(group, sums, denominator) : denominator };
   }
 
   /** Walks over this rank's units; gives the tally of the whole group, and what any rank has to say. */
-  async walk<Walked extends { readonly tally: Tally; readonly notes: readonly Note[] }>(
-    denominator: Denominator,
-    walk: () => Walked,
-  ): Promise<{ readonly walked: Walked; readonly tally: Tally; readonly notes: readonly Note[] }> {
-    const { group, objective, isShared, hasOpenGroups } = this;
-    const { own: walked, sums } = await consent(group, objective.name, WALK_LANES, walk, ({ tally, notes }) => {
-      const lanes = new BigInt64Array(WALK_LANES);
-      if (!hasOpenGroups) tally.numeratorSum.toLanes(lanes, 0);
-      lanes.set(
-        [notes.length > 0 ? 1n : 0n, ...engines.map((name) => (tally.engines.includes(name) ? 1n : 0n))],
-        LANES,
-      );
-      return { signature: this.signature, lanes };
-    });
-    if (!isShared) return { walked, tally: walked.tally, notes: walked.notes };
-    const notes = sums[LANES] === 0n ? [] : await this.gatherNotes(walked.notes);
-    if (hasOpenGroups) {
-      const texts = await gatherTexts(group, JSON.stringify(walked.tally));
-      return { walked, tally: total(texts.map((text) => Tally.fromJSON(JSON.parse(text)))), notes };
-    }
-    const { contract, unitAxes } = walked.tally;
-    const { couples } = objective;
-    const tally = new Tally({
-      contract,
-      unitAxes,
-      couples,
-      engines: engines.filter((_, i) => sums[LANES + 1 + i] !== 0n),
-      batches: couples ? 1 : group.size,
-      numerator: ExactSum.fromLanes(sums, 0),
-      denominator,
-      openNumerators: new Map(),
-    });
-    return { walked, tally, notes };
+  async walk<Own extends Walked>(denominator: Denominator, walk: () => Own): Promise<Own> {
+    const { group, objective, isShared, signature } = this;
+    const { own, sums } = await consent(group, objective.name, WALK_LANES, walk, (found) => ({
+      signature,
+      lanes: walkLanes(found),
+    }));
+    if (!isShared) return own;
+    return { ...own, ...(await readWalk(group, sums, own, denominator, objective.couples)) };
   }
 
   /**
@@ -263,32 +221,6 @@ export class GroupStep {
     parts[group.rank] = { ...given, ...parts[group.rank] };
     return parts;
   }
-
-  /** What the ranks have to say: one's own as it is, the others' with their rank. */
-  private async gatherNotes(own: readonly Note[]): Promise<readonly Note[]> {
-    const { group } = this;
-    const texts = await gatherTexts(group, JSON.stringify(own));
-    return texts.flatMap((text, rank) => {
-      if (rank === group.rank) return own;
-      const notes = JSON.parse(text) as readonly Note[];
-      return notes.map((note) => ({ ...note, message: `rank ${rank}: ${note.message}` }));
-    });
-  }
-}
-
-/** Every axis along which rows of a coupled loss lie: the first of a field that units do not own. */
-export function joinableAxes({ unitShape, fields }: LossDefinition<object>): readonly string[] {
-  const first = Object.values(fields).map(({ shape }) => shape[0]);
-  return [...new Set([unitShape[0]!, ...first.filter((axis) => axis !== undefined)])];
-}
-
-/** A batch without its fields of pairs of rows, which may speak of the keys of all ranks. */
-function withoutPairs(definition: LossDefinition<object>, options: object, given: AnyBatch): AnyBatch {
-  const isPairs = (name: string) => {
-    const [spec, value] = [definition.fields[name], given[name]];
-    return spec?.holds === "flags" && isTensor(value) && axesOf(spec, options, value.shape.length).length === 2;
-  };
-  return Object.fromEntries(Object.entries(given).filter(([name]) => !isPairs(name)));
 }
 
 function refuseKeys(where: string, given: AnyBatch): void {

@@ -1,4 +1,5 @@
 export { type AnyBatch, commonFields } from "./batch.js";
+export { worldNote } from "./call.js";
 export { defineLoss, type ObjectiveFactory } from "./define-loss.js";
 export {
   axesOf,
@@ -13,6 +14,7 @@ export {
   type Workspace,
 } from "./definition.js";
 export { describeReduction } from "./describe.js";
+export { type JoinedParts, joinBatches } from "./joined.js";
 export { type Likelihood, likelihoodOf, likelihoods, type TargetType } from "./likelihoods.js";
 export type {
   CallOptions,
@@ -25,5 +27,13 @@ export type {
   UncertainEvaluation,
 } from "./objective.js";
 export { type UnitsOfBatch, unitsOf } from "./open-units.js";
+export { denominatorOver, walkOver } from "./reduced.js";
 export { definitionOf, objectiveFrom, objectiveNames } from "./registry.js";
-export type { WeightedEvaluationWithGradients } from "./weighted-sum.js";
+export {
+  type WeightedBatch,
+  type WeightedCallOptions,
+  WeightedDenominator,
+  type WeightedEvaluationWithGradients,
+  type WeightedSum,
+  WeightedTally,
+} from "./weighted-sum.js";

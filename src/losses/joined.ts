@@ -9,8 +9,9 @@ import {
   type TensorData,
   view,
 } from "../tensor/index.js";
-import { type AnyBatch, flagsOf, specOf } from "./batch.js";
+import { type AnyBatch, bindBatch, flagsOf, specOf } from "./batch.js";
 import { axesOf, type FieldSpec, type LossDefinition } from "./definition.js";
+import type { Objective } from "./objective.js";
 
 /** How many rows a part has along each axis that is joined. */
 export type Lengths = Readonly<Record<string, number>>;
@@ -118,6 +119,13 @@ export class Joining {
       data.set(whole.data.subarray(from, from + run) as never, each * run);
     }
     return data;
+  }
+
+  /** A part's rows of a field's gradient, as a tensor of its own. */
+  partOf(name: string, whole: Tensor, part: number): Tensor {
+    const data = this.rowsOf(name, whole, part).slice();
+    const rows = this.lengths[part]![this.axesIn(name, whole)[0]!]!;
+    return view(data as Float64Array, [rows, ...whole.shape.slice(1)], "unlabeled", whole.dtype as "float64");
   }
 
   private field(name: string, parts: readonly AnyBatch[]): Tensor | number | undefined {
@@ -288,4 +296,56 @@ export class Joining {
       ...(fix && { fix }),
     });
   }
+}
+
+/** Every axis along which rows of a coupled loss lie: the first of a field that units do not own. */
+export function joinableAxes({ unitShape, fields }: LossDefinition<object>): readonly string[] {
+  const first = Object.values(fields).map(({ shape }) => shape[0]);
+  return [...new Set([unitShape[0]!, ...first.filter((axis) => axis !== undefined)])];
+}
+
+/** A batch without its fields of pairs of rows, which may speak of the keys of all ranks. */
+export function withoutPairs(definition: LossDefinition<object>, options: object, given: AnyBatch): AnyBatch {
+  const isPairs = (name: string) => {
+    const [spec, value] = [definition.fields[name], given[name]];
+    return spec?.holds === "flags" && isTensor(value) && axesOf(spec, options, value.shape.length).length === 2;
+  };
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !isPairs(name)));
+}
+
+/** Micro-batches of a coupled objective as one batch, and the way back. */
+export interface JoinedParts {
+  readonly batch: AnyBatch;
+  /** Gradients by the joined batch as gradients by the parts; those of learned scalars are of the whole. */
+  split(whole: Readonly<Record<string, Tensor>>): {
+    readonly parts: readonly Readonly<Record<string, Tensor>>[];
+    readonly shared: Readonly<Record<string, Tensor>>;
+  };
+}
+
+/**
+ * Puts the micro-batches of a coupled objective together. A label counts the keys of its own micro-batch, and so does
+ * the number of a row that is paired by it.
+ *
+ * @throws what binding a batch throws; `shape`, `value`, `missing-field` where the parts do not fit each other
+ */
+export function joinBatches({ definition, options }: Objective, given: readonly AnyBatch[]): JoinedParts {
+  const axes = joinableAxes(definition);
+  const lengths = given.map((batch) => bindBatch(definition, options, withoutPairs(definition, options, batch)).sizes);
+  const joining = new Joining(definition, options, axes, lengths);
+  return {
+    batch: joining.batch(given),
+    split(whole) {
+      const entries = Object.entries(whole);
+      const isShared = ([name, tensor]: [string, Tensor]) => !joining.isJoinedField(name, tensor);
+      const parts = given.map((_, part) =>
+        Object.fromEntries(
+          entries
+            .filter((entry) => !isShared(entry))
+            .map(([name, tensor]) => [name, joining.partOf(name, tensor, part)]),
+        ),
+      );
+      return { parts, shared: Object.fromEntries(entries.filter(isShared)) };
+    },
+  };
 }

@@ -12,7 +12,7 @@ import {
 } from "../tally/index.js";
 import type { Tensor } from "../tensor/index.js";
 import type { AnyBatch } from "./batch.js";
-import { checkGroup } from "./call.js";
+import { checkGroup, worldNote } from "./call.js";
 import { consent } from "./consensus.js";
 import type { CallOptions, Evaluation, EvaluationWithGradients, GroupCall, Objective } from "./objective.js";
 
@@ -31,6 +31,11 @@ type BatchOf<O> = O extends Objective<infer Batch, string> ? Batch : never;
 
 /** One batch a part, by name. */
 export type WeightedBatch<P extends Parts> = { readonly [Name in keyof P]: BatchOf<P[Name]["objective"]> };
+
+/** What of each part's batch decides on its denominator; fields with a gradient may be left out. */
+export type WeightedConstants<P extends Parts> = {
+  readonly [Name in keyof P]: Partial<BatchOf<P[Name]["objective"]>>;
+};
 
 /** The contract of a weighted sum: those of its parts, with their weights. */
 export interface WeightedSumContract {
@@ -233,8 +238,7 @@ export class WeightedSum<P extends Parts> {
       return (await objective.valueAndGradients(batch[name] as AnyBatch, part)) as EvaluationWithGradients;
     });
     if (call.scale !== "world") return this.withGradients(combined);
-    const message = `gradients are multiplied by the ${group.size} ranks, for an engine that averages them over ranks`;
-    return this.withGradients({ ...combined, notes: [...combined.notes, { code: "world-scale", message }] });
+    return this.withGradients({ ...combined, notes: [...combined.notes, worldNote(group.size)] });
   }
 
   /** The parts one after the other, over ranks that have agreed on what they are. */
@@ -294,8 +298,11 @@ export class WeightedSum<P extends Parts> {
     );
   }
 
-  /** What divides each part, to be merged over the parts of a step before the backward pass. */
-  denominator(batch: WeightedBatch<P>): WeightedDenominator {
+  /**
+   * What divides each part, to be merged over the parts of a step before the backward pass; of each batch, labels,
+   * masks, weights and lengths are enough.
+   */
+  denominator(batch: WeightedConstants<P>): WeightedDenominator {
     this.checkBatch(batch);
     return new WeightedDenominator(
       Object.fromEntries(
