@@ -9,14 +9,24 @@ import {
   type Objective,
   type WeightedBatch,
   type WeightedCallOptions,
+  type WeightedConstants,
   WeightedDenominator,
   type WeightedEvaluationWithGradients,
+  type WeightedParts,
   type WeightedSum,
   WeightedTally,
   walkOver,
   worldNote,
 } from "../losses/index.js";
-import { Denominator, type Group, LANES, type MergeOptions, type Note, type Tally } from "../tally/index.js";
+import {
+  checkSameContract,
+  Denominator,
+  type Group,
+  LANES,
+  type MergeOptions,
+  type Note,
+  type Tally,
+} from "../tally/index.js";
 import { sizeOf, type Tensor } from "../tensor/index.js";
 
 /** Bytes of an exact sum: its limbs and counts, as float64. */
@@ -125,16 +135,13 @@ export interface ObjectiveAccumulation<Batch extends object, Name extends string
 }
 
 /** {@link Accumulation} of a weighted sum. */
-export type WeightedAccumulation<W extends WeightedSum<never>> =
-  W extends WeightedSum<infer P>
-    ? Accumulation<
-        WeightedBatch<P>,
-        Parameters<W["denominator"]>[0],
-        WeightedEvaluationWithGradients<keyof P & string>,
-        WeightedTally,
-        Readonly<Record<keyof P & string, number>>
-      >
-    : never;
+export type WeightedAccumulation<P extends WeightedParts> = Accumulation<
+  WeightedBatch<P>,
+  WeightedConstants<P>,
+  WeightedEvaluationWithGradients<keyof P & string>,
+  WeightedTally,
+  Readonly<Record<keyof P & string, number>>
+>;
 
 /**
  * One step over several micro-batches, with one denominator.
@@ -159,11 +166,11 @@ export function accumulation<Batch extends object, Name extends string>(
   objective: Objective<Batch, Name>,
   options?: MergeOptions,
 ): ObjectiveAccumulation<Batch, Name>;
-export function accumulation<W extends WeightedSum<never>>(
-  objective: W,
+export function accumulation<P extends WeightedParts>(
+  objective: WeightedSum<P>,
   options?: MergeOptions,
-): WeightedAccumulation<W>;
-export function accumulation(objective: Objective | WeightedSum<never>, options: MergeOptions = {}): unknown {
+): WeightedAccumulation<P>;
+export function accumulation(objective: Objective | WeightedSum<WeightedParts>, options: MergeOptions = {}): unknown {
   checkObject("accumulation", "options", options);
   rejectUnknown("accumulation", "option", options, ["acrossBatches"]);
   if (typeof objective?.valueAndGradients !== "function" || typeof objective.denominator !== "function") {
@@ -178,13 +185,14 @@ export function accumulation(objective: Objective | WeightedSum<never>, options:
   }
   return "couples" in objective
     ? new OneObjective(objective as Objective, options)
-    : new Accumulating(sumOf(objective as WeightedSum<never>), options);
+    : new Accumulating(sumOf(objective), options);
 }
 
 /** What accumulating needs of an objective or a weighted sum: everything by part, one part of no name where there is one. */
 interface Accumulated {
   readonly name: string;
   readonly partNames: readonly string[];
+  readonly contracts: ByPart<Contract>;
   readonly isWeighted: boolean;
   readonly objective: {
     valueAndGradients(batch: AnyBatch, call: CallOptions & WeightedCallOptions<string>): Result;
@@ -199,14 +207,16 @@ interface Result {
   readonly tally: AnyTally;
   readonly notes: readonly Note[];
 }
+type Contract = Objective["contract"];
 type ByPart<Each> = Readonly<Record<string, Each>>;
 
 /** The name of the one part of an objective alone. */
 const ALONE = "";
 
-function sumOf(sum: WeightedSum<never>): Accumulated {
-  const partNames = Object.keys(sum.contract.parts).sort();
-  return { name: sum.name, partNames, isWeighted: true, objective: sum as never };
+function sumOf(sum: WeightedSum<WeightedParts>): Accumulated {
+  const { parts } = sum.contract;
+  const contracts = Object.fromEntries(Object.entries(parts).map(([name, { contract }]) => [name, contract]));
+  return { name: sum.name, partNames: Object.keys(parts).sort(), contracts, isWeighted: true, objective: sum as never };
 }
 
 function denominatorsOf(of: AnyDenominator): ByPart<Denominator> {
@@ -349,6 +359,7 @@ class Accumulating {
     for (const each of microBatches) {
       const isCounted = each instanceof Denominator || each instanceof WeightedDenominator;
       const found = denominatorsOf(isCounted ? each : of.objective.denominator(each));
+      for (const name of of.partNames) checkSameContract(of.name, of.contracts[name]!, found[name]?.contract ?? null);
       const before = sum;
       sum = Object.fromEntries(
         of.partNames.map((name) => [name, before ? before[name]!.merge(found[name]!) : found[name]!]),
@@ -414,7 +425,9 @@ class OneObjective extends Accumulating {
     private readonly objective: Objective,
     options: MergeOptions,
   ) {
-    super({ name: objective.name, partNames: [ALONE], isWeighted: false, objective: objective as never }, options);
+    const { name, contract } = objective;
+    const of = { name, partNames: [ALONE], contracts: { [ALONE]: contract }, isWeighted: false };
+    super({ ...of, objective: objective as never }, options);
   }
 
   gathered(

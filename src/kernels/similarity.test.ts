@@ -1,4 +1,5 @@
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
+import { tensorBits } from "../../test/instruments/bits.js";
 import { objectiveCases } from "../../test/instruments/golden.js";
 import {
   allocate,
@@ -13,6 +14,8 @@ import {
 } from "../index.js";
 import { type Tensor, tensor } from "../tensor/index.js";
 import { allBits, type Batch, expectSame, promised } from "./engines.test-helper.js";
+import { session as openSession, type Session } from "./session.js";
+import { runSimilarities, type Similarities } from "./similarity.js";
 
 afterAll(async () => {
   setThreads(2);
@@ -223,6 +226,248 @@ describe("clip and sigLip", () => {
   });
 });
 
+/** A mask over which few units count. */
+function maskOf(count: number, isLive: (unit: number) => boolean): Tensor {
+  return tensor(
+    Uint8Array.from({ length: count }, (_, unit) => (isLive(unit) ? 1 : 0)),
+    [count],
+  );
+}
+
+/** Expects the gradients of a batch to be the sum of those of its ranges of units. */
+function expectShares(objective: Objective, batch: Batch, borders: readonly number[]): void {
+  const kernels = objective.withEngine("wasm");
+  const gradientsOf = (given: Batch) =>
+    kernels.valueAndGradients(given as never).gradients as unknown as Readonly<Record<string, Tensor>>;
+  const count = borders.at(-1)!;
+  const shares = borders.slice(1).map((end, i) => {
+    const start = borders[i]!;
+    const mask = maskOf(count, (unit) => unit >= start && unit < end);
+    return { weight: (end - start) / count, gradients: gradientsOf({ ...batch, mask }) };
+  });
+  for (const [name, { data }] of Object.entries(gradientsOf(batch))) {
+    let [largest, furthest] = [0, 0];
+    for (let at = 0; at < data.length; at++) {
+      const sum = shares.reduce((all, { weight, gradients }) => all + weight * Number(gradients[name]!.data[at]), 0);
+      largest = Math.max(largest, Math.abs(Number(data[at])));
+      furthest = Math.max(furthest, Math.abs(sum - Number(data[at])));
+    }
+    expect(largest, name).toBeGreaterThan(0);
+    expect(furthest, name).toBeLessThan(2e-6 * largest);
+  }
+}
+
+describe("a search from both sides of which few units count", () => {
+  const parts: [string, (count: number) => (unit: number) => boolean][] = [
+    ["at the start", (count) => (unit) => unit <= count / 8],
+    ["in the middle", (count) => (unit) => unit >= 0.4 * count && unit < 0.6 * count],
+    [
+      "over the border of a chunk, or of what there is",
+      (count) => (unit) => unit >= 250 && unit < Math.min(count, 263),
+    ],
+    ["at the end", (count) => (unit) => unit >= count - Math.ceil(count / 8)],
+    ["one", (count) => (unit) => unit === count >> 1],
+    ["half", (count) => (unit) => unit < count >> 1],
+    ["scattered", (count) => (unit) => unit % 3 === 1 || unit === count - 1],
+    ["more than half", () => (unit) => unit % 5 !== 0],
+  ];
+  const objectives: [string, (reduction?: { onEmpty: "zero" }) => Objective, readonly string[], Batch][] = [
+    [
+      "clip",
+      (reduction) => clip(reduction) as never,
+      ["images", "texts"],
+      { logScale: tensor(Float32Array.of(2), []) },
+    ],
+    [
+      "infoNce",
+      (reduction) => infoNce({ symmetric: true, temperature: "field", ...reduction }) as never,
+      ["queries", "keys"],
+      { temperature: tensor(Float32Array.of(0.1), []) },
+    ],
+  ];
+
+  describe.each(objectives)("%s", (_, make, names, scalars) => {
+    /** A batch in which texts are a little like their images, as they are in training. */
+    const batchOf = (count: number, width: number, isMasked: boolean, own: Random): Record<string, Tensor | number> => {
+      const first = rows(count, width, own, 1);
+      const sides = { [names[0]!]: first, [names[1]!]: like(first, 0.5, own) };
+      return { ...sides, ...scalars, ...(isMasked ? { excludeMask: exclusion(count, count, (row) => row, own) } : {}) };
+    };
+
+    it.each(parts)("gives them the bits they have among all: %s", (_, part) => {
+      const own = random(30);
+      for (const [count, width] of [
+        [2, 1],
+        [5, 3],
+        [16, 8],
+        [257, 33],
+        [300, 17],
+        [600, 130],
+      ] as const) {
+        const isLive = part(count);
+        for (const isMasked of [false, true]) {
+          const batch = batchOf(count, width, isMasked, own);
+          const kernels = make().withEngine("wasm");
+          const among = kernels.perUnit(batch as never).data;
+          const found = kernels.perUnit({ ...batch, mask: maskOf(count, isLive) } as never).data;
+          const wanted = Float64Array.from(among, (loss, unit) => (isLive(unit) ? Number(loss) : 0));
+          expect(tensorBits(tensor(Float64Array.from(found, Number), [count]))).toBe(
+            tensorBits(tensor(wanted, [count])),
+          );
+        }
+      }
+    });
+
+    it.each(parts)("is the reference, with its gradients of all rows: %s", (_, part) => {
+      const own = random(31);
+      for (const [count, width, isMasked] of [
+        [2, 1, false],
+        [7, 5, true],
+        [33, 16, false],
+        [300, 7, true],
+      ] as const) {
+        const isLive = part(count);
+        const weights = Float64Array.from({ length: count }, (_, unit) => (isLive(unit) ? 0.5 + own.next() : 0));
+        if (weights.every((weight) => weight === 0)) continue;
+        expectSame(make(), { ...batchOf(count, width, isMasked, own), weights: tensor(weights, [count]) });
+      }
+    });
+
+    it("shares the batch's gradients out among ranges of units", () => {
+      expectShares(make(), batchOf(613, 40, true, random(35)), [0, 200, 201, 320, 600, 613]);
+    });
+
+    it("joins a part of which every pair is excluded to nothing", () => {
+      const own = random(32);
+      const count = 530;
+      const batch = batchOf(count, 6, false, own);
+      // A live text sees no image of the first or the second 256, but its own.
+      const flags = Uint8Array.from({ length: count * count }, (_, at) => {
+        const [row, column] = [Math.floor(at / count), at % count];
+        return row !== column && (column % 2 === 0 ? row < 256 : row >= 256 && row < 512) ? 1 : 0;
+      });
+      const excludeMask = tensor(flags, [count, count]);
+      expectSame(make(), { ...batch, excludeMask, mask: maskOf(count, (unit) => unit >= 515 && unit < 525) });
+      expectSame(make(), { ...batch, excludeMask, mask: maskOf(count, (unit) => unit >= 100 && unit < 110) });
+    });
+
+    it.each([0, 1])("reads the rows of the others: side %i", (side) => {
+      const own = random(33);
+      const batch = batchOf(9, 4, false, own);
+      const mask = maskOf(9, (unit) => unit === 4);
+      expect(expectSame(make(), { ...batch, mask }).value).toBeGreaterThan(0);
+      ((batch[names[side]!] as Tensor).data as Float32Array)[4 * 7 + 1] = Number.NaN;
+      expect(expectSame(make(), { ...batch, mask }).value).toBeNaN();
+    });
+
+    it("scores their rows alone", () => {
+      const [count, live] = [300, 20];
+      const batch = batchOf(count, 5, true, random(36));
+      const buffers = vi.spyOn(openSession() as Session, "buffer");
+      const most = (isLive: (unit: number) => boolean) => {
+        buffers.mockClear();
+        make()
+          .withEngine("wasm")
+          .valueAndGradients({ ...batch, mask: maskOf(count, isLive) } as never);
+        return Math.max(...buffers.mock.calls.map(([name, bytes]) => (name === "similarity scores" ? bytes : 0)));
+      };
+      expect(most((unit) => unit >= 250 && unit < 250 + live)).toBe(4 * live * count);
+      expect(most((unit) => unit % 15 === 3)).toBe(4 * live * count);
+      expect(most((unit) => unit > 100)).toBe(4 * count * count);
+      buffers.mockRestore();
+    });
+
+    it("gives nothing where none count", () => {
+      const batch = { ...batchOf(9, 4, false, random(34)), mask: maskOf(9, () => false) };
+      const { value, gradients } = make({ onEmpty: "zero" })
+        .withEngine("wasm")
+        .valueAndGradients(batch as never);
+      expect(value).toBe(0);
+      expect(Object.values(gradients).length).toBe(3);
+      for (const { data } of Object.values(gradients) as Tensor[])
+        expect(data.every((x) => Number(x) === 0)).toBe(true);
+    });
+  });
+});
+
+describe("an offset", () => {
+  const [count, width, first, live] = [29, 11, 13, 5];
+  const own = random(40);
+  const [queries, keys] = [rows(count, width, own, 1), rows(count, width, own, 1)];
+  const excludeMask = exclusion(count, count, (row) => row, own);
+  const mask = maskOf(count, (unit) => unit >= first && unit < first + live);
+
+  /** Losses and gradients of the live queries alone against all keys. */
+  const runOwn = (given: Partial<Similarities> & Pick<Similarities, "kind" | "normalize">) => {
+    const losses = new Float64Array(live);
+    const outputs = [new Float32Array(live * width), new Float32Array(count * width)] as const;
+    const factors = new Float64Array(live).fill(1 / live);
+    const part = (data: ArrayLike<number>, size: number) =>
+      Array.prototype.slice.call(data, first * size, (first + live) * size);
+    const found = runSimilarities(
+      { session: openSession() as Session, weights: undefined, factors, outputs, losses } as never,
+      {
+        queries: Float32Array.from(part(queries.data as Float32Array, width)),
+        keys: keys.data as Float32Array,
+        width,
+        isMutual: false,
+        scale: 10,
+        excluded: Uint8Array.from(part(excludeMask.data as Uint8Array, count)),
+        ...given,
+      },
+    );
+    return { ...found, losses, outputs };
+  };
+  /** What they are in the batch of all, where the others are masked. */
+  const expectOwn = (
+    found: ReturnType<typeof runOwn>,
+    objective: Objective,
+    batch: Batch,
+    names: readonly string[],
+  ) => {
+    const kernels = objective.withEngine("wasm");
+    const wanted = kernels.valueAndGradients({ ...batch, excludeMask, mask } as never);
+    const losses = kernels.perUnit({ ...batch, excludeMask, mask } as never).data as Float64Array;
+    expect(found.losses).toEqual(losses.slice(first, first + live));
+    const [ofQueries, ofKeys] = names.map(
+      (name) => (wanted.gradients as Record<string, Tensor>)[name]!.data as Float32Array,
+    );
+    expect(found.outputs[0]).toEqual(ofQueries!.slice(first * width, (first + live) * width));
+    expect(found.outputs[1]).toEqual(ofKeys);
+    return wanted.gradients as Record<string, Tensor>;
+  };
+
+  it("says where the keys of the queries begin: softmax", () => {
+    const found = runOwn({ kind: "softmax", normalize: true, offset: first });
+    expectOwn(found, infoNce({ temperature: 0.1 }) as never, { queries, keys }, ["queries", "keys"]);
+    const labels = Int32Array.from({ length: live }, (_, unit) => first + unit);
+    expect(runOwn({ kind: "softmax", normalize: true, labels })).toEqual(found);
+    expect(runOwn({ kind: "softmax", normalize: true }).losses).not.toEqual(found.losses);
+  });
+
+  it("says where the keys of the queries begin: sigmoid", () => {
+    const logScale = tensor(Float64Array.of(Math.log(10)), []);
+    const found = runOwn({
+      kind: "sigmoid",
+      normalize: false,
+      offset: first,
+      bias: -3,
+      scale: Math.exp(Number(logScale.data[0])),
+    });
+    const batch = { images: queries, texts: keys, logScale, bias: tensor(Float64Array.of(-3), []) };
+    const gradients = expectOwn(found, sigLip() as never, batch, ["images", "texts"]);
+    expect([found.ofLogScale, found.ofBias]).toEqual([gradients.logScale!.data[0], gradients.bias!.data[0]]);
+  });
+
+  it("leaves a positive that is excluded to the reference", () => {
+    const excluded = new Uint8Array(live * count);
+    excluded[2 * count + 2] = 1;
+    expect(runOwn({ kind: "softmax", normalize: true, offset: first, excluded }).ofLogScale).toBeDefined();
+    excluded[2 * count + first + 2] = 1;
+    expect(runOwn({ kind: "softmax", normalize: true, offset: first, excluded }).ofLogScale).toBeUndefined();
+  });
+});
+
 const broken: [string, (data: Float32Array) => void][] = [
   ["NaN", (data) => (data[4] = Number.NaN)],
   ["an infinity", (data) => (data[4] = Number.NEGATIVE_INFINITY)],
@@ -258,7 +503,21 @@ describe("threads and memory", () => {
       "infoNce from both sides",
       () => ({ objective: infoNce({ symmetric: true }) as never, batch: { queries, keys, weights, excludeMask } }),
     ],
+    [
+      "infoNce from both sides, few units",
+      () => ({
+        objective: infoNce({ symmetric: true }) as never,
+        batch: { queries, keys, weights, excludeMask, mask: maskOf(B, (unit) => unit >= 130 && unit < 400) },
+      }),
+    ],
     ["clip", () => ({ objective: clip() as never, batch: { images: queries, texts: keys, logScale: 3 } })],
+    [
+      "clip, few units",
+      () => ({
+        objective: clip() as never,
+        batch: { images: queries, texts: keys, logScale: 3, mask: maskOf(B, (unit) => unit >= 300 && unit < 600) },
+      }),
+    ],
     [
       "sigLip",
       () => ({ objective: sigLip() as never, batch: { images: queries, texts: keys, logScale: 3, bias: -4 } }),
@@ -302,10 +561,23 @@ describe("threads and memory", () => {
   it("computes scores twice where there are too many to be kept between two walks", () => {
     const own = random(17);
     const count = 4100;
+    const batch = {
+      images: rows(count, 2, own),
+      texts: rows(count, 2, own),
+      logScale: tensor(Float32Array.of(0.5), []),
+    };
     // Few that count, since the reference computes each of them against all.
-    const weights = Float32Array.from({ length: count }, (_, i) => (i % 331 === 0 ? 1 : 0));
-    const sides = { images: rows(count, 2, own), texts: rows(count, 2, own) };
-    expectSame(clip() as never, { ...sides, logScale: 0.5, weights: tensor(weights, [count]) });
+    const isFew = (unit: number) => unit % 1367 === 0;
+    const few = { ...batch, mask: maskOf(count, isFew) };
+    expectSame(clip() as never, few);
+    const lossesOf = (given: Batch) => {
+      const { data } = clip()
+        .withEngine("wasm")
+        .perUnit(given as never);
+      return Array.from(data, Number).filter((_, unit) => isFew(unit));
+    };
+    expect(lossesOf(few)).toEqual(lossesOf(batch));
+    expectShares(clip() as never, batch, [0, 2050, count]);
   });
 
   it("gives the gradients of a batch without weight nothing", () => {

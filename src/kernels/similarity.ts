@@ -20,8 +20,10 @@ export interface Similarities {
   /** What dot products are multiplied by, and what is added to them then. */
   readonly scale: number;
   readonly bias?: number;
-  /** The key of each unit; row i ↔ key i without it. */
+  /** The key of each unit; without it that of unit i is key i + `offset`. */
   readonly labels?: Int32Array | undefined;
+  /** Where the keys of these units begin among those of others; 0 without it, and where keys look for queries too. */
+  readonly offset?: number;
   /** 1 for a pair that is not read, a row of keys a unit. */
   readonly excluded?: TensorData | undefined;
 }
@@ -38,43 +40,69 @@ const SMALLEST_CHUNK = 16;
 /** So many scores are held at a time, and kept between the two walks of a search from both sides: 64 MB. */
 const MOST_SCORES = 1 << 24;
 
+/** What of a call a search reads and writes. */
+type SearchCall = Pick<BatchCall, "session" | "weights" | "factors" | "outputs" | "losses">;
+
 /**
  * Computes the losses of a batch of similarities into `call.losses` and the gradients of queries and keys into the first
  * two of `call.outputs`. Returns undefined where the batch is to be computed by the reference: a number that is not
  * finite, or a positive that is excluded; what was written is of no use then.
  *
  * The scores of all queries are held only where they are few; otherwise those of a chunk of queries against all keys.
+ * A search from both sides that only few units ask for scores their rows alone, and finds the same bits.
  */
 export function runSimilarities(call: BatchCall, given: Similarities): ScalarGradients | undefined {
   if (!(given.scale >= 1e-15 && given.scale <= 1e15)) return undefined;
-  return new SimilarityRun(call, given).run();
+  const units = call.weights ? liveOf(call.weights) : null;
+  if (!given.isMutual) return new SimilarityRun(call, given, units).run();
+  // What two products with the units' rows cost, where one with all rows costs more.
+  if (units && 2 * units.length <= call.losses.length) return searchFromEach(call, given, units);
+  return new SimilarityRun(call, given, null).run();
+}
+
+/** A search from both sides as one from each: the units' queries among all keys, then their keys among all queries. */
+function searchFromEach(call: SearchCall, given: Similarities, units: Int32Array): ScalarGradients | undefined {
+  const { session, weights, losses, outputs } = call;
+  const { queries, keys } = given;
+  const factors = call.factors?.map((factor) => 0.5 * factor);
+  const there = { session, weights, factors, losses, outputs };
+  const back = { ...there, losses: new Float64Array(losses.length), outputs: [outputs[1], outputs[0]] };
+  const oneSided = { ...given, isMutual: false };
+  const ofQueries = new SimilarityRun(there, oneSided, units).run();
+  if (!ofQueries) return undefined;
+  const ofKeys = new SimilarityRun(back, { ...oneSided, queries: keys, keys: queries }, units, true).run();
+  if (!ofKeys) return undefined;
+  for (const unit of units) losses[unit] = 0.5 * losses[unit]! + 0.5 * back.losses[unit]!;
+  return { ofLogScale: ofQueries.ofLogScale + ofKeys.ofLogScale, ofBias: 0 };
 }
 
 class SimilarityRun {
   private readonly session: Session;
   private readonly jobs: Jobs;
-  /** The units whose queries are scored, in order; null for all. */
-  private readonly units: Int32Array | null;
   private readonly rows: number;
   private readonly columns: number;
   private readonly width: number;
   private readonly chunk: number;
   private readonly asksGradients: boolean;
 
+  /**
+   * @param units - the units whose queries are scored, in order, and no other query is read; null for all
+   * @param isTurned - whether this is the second half of a search from both sides, its queries being the keys there: they
+   *   join what they find chunk by chunk, as keys do, and gradients are added to those of the first half
+   */
   constructor(
-    private readonly call: BatchCall,
+    private readonly call: SearchCall,
     private readonly given: Similarities,
+    private readonly units: Int32Array | null,
+    private readonly isTurned = false,
   ) {
-    const { session, weights, factors, losses } = call;
+    const { session, factors, losses } = call;
     this.session = session;
     this.jobs = new Jobs(session, similarityModule);
     this.width = given.width;
     this.columns = given.keys.length / Math.max(given.width, 1);
-    // A query that is not scored is not even read, unless keys look for it.
-    this.units = given.isMutual || !weights ? null : liveOf(weights);
-    this.rows = this.units?.length ?? losses.length;
-    const fitting = Math.floor(MOST_SCORES / Math.max(this.columns, 1));
-    this.chunk = Math.min(Math.max(fitting, SMALLEST_CHUNK), CHUNK, this.rows);
+    this.rows = units?.length ?? losses.length;
+    this.chunk = Math.min(chunkOf(this.columns), this.rows);
     this.asksGradients = factors !== undefined;
   }
 
@@ -87,7 +115,7 @@ class SimilarityRun {
     const keys = queries && this.stage("keys", given.keys, columns, null);
     if (!queries || !keys) return undefined;
     const place = this.place(positives, queries, keys);
-    const back = given.isMutual ? this.searchBack(place) : null;
+    const back = this.isTurned ? this.beginParts() : given.isMutual ? this.searchBack(place) : null;
     if (back === undefined) return undefined;
     if (!this.search(place, back)) return undefined;
     this.giveLosses(place, back);
@@ -105,11 +133,11 @@ class SimilarityRun {
   /** The positive of each row that is scored; undefined where one is excluded. */
   private positives(): Int32Array | undefined {
     const { units, rows, columns, call, given } = this;
-    const { labels, excluded } = given;
+    const { labels, excluded, offset = 0 } = given;
     const found = new Int32Array(rows);
     for (let row = 0; row < rows; row++) {
       const unit = units ? units[row]! : row;
-      const label = labels ? labels[unit]! : unit;
+      const label = labels ? labels[unit]! : unit + offset;
       const isLive = call.weights?.[unit] !== 0;
       if (isLive && excluded && Number(excluded[unit * columns + label]) !== 0) return undefined;
       found[row] = label;
@@ -225,10 +253,21 @@ class SimilarityRun {
     return back;
   }
 
+  /** Where a search that is turned joins what it finds of the parts of its rows. */
+  private beginParts(): Back {
+    const { session, rows } = this;
+    const peaks = session.buffer("similarity back peaks", 4 * rows);
+    const others = session.buffer("similarity back others", 8 * rows);
+    const { float32, float64 } = session.views;
+    float32.fill(Number.NEGATIVE_INFINITY, peaks / 4, peaks / 4 + rows);
+    float64.fill(0, others / 8, others / 8 + rows);
+    return { high: 0, low: 0, peaks, factors: 0, pulls: 0, others };
+  }
+
   /** The walk over rows: their losses, the gradient by their dot products, and what that is for both sides. */
   private search(place: Place, back: Back | null): boolean {
     const { jobs, rows, columns, width, given, asksGradients } = this;
-    const [kernel, perScore] = given.kind === "softmax" ? ["searchRows", back ? 4 : 2] : ["sigmoidRows", 3];
+    const [kernel, perScore] = this.kernel(back);
     const scratch = 64 + columns / 256 + 16 * (columns + 16);
     const items = { nanoseconds: 100 + perScore * columns, scratch };
     for (let first = 0; first < rows; first += this.chunk) {
@@ -263,6 +302,11 @@ class SimilarityRun {
     return true;
   }
 
+  private kernel(back: Back | null): [name: string, nanoseconds: number] {
+    if (this.given.kind === "sigmoid") return ["sigmoidRows", 3];
+    return this.isTurned ? ["searchInParts", 3] : ["searchRows", back ? 4 : 2];
+  }
+
   private scoresAt({ scores, isKept }: Place, first: number): number {
     return isKept ? scores + 4 * first * this.columns : scores;
   }
@@ -286,6 +330,17 @@ class SimilarityRun {
     const { session, units, columns } = this;
     const excluded = this.given.excluded!;
     const { bytes } = session.views;
+    if (this.isTurned) {
+      // A row here is a column there.
+      const chosen = units!.subarray(first, first + count);
+      for (let j = 0; j < columns; j++) {
+        const [from, to] = [j * columns, at + j];
+        for (let row = 0; row < count; row++) {
+          bytes[to + row * columns] = Number(excluded[from + chosen[row]!]) === 0 ? 0 : 1;
+        }
+      }
+      return;
+    }
     for (let row = 0; row < count; row++) {
       const from = (units ? units[first + row]! : first + row) * columns;
       const to = at + row * columns;
@@ -305,6 +360,7 @@ class SimilarityRun {
       ...[factors && factors + wide, losses + wide, sums + wide, biasSums + wide],
       ...[live || place.live, first],
       ...(back ? [back.high, back.low, back.peaks, back.factors, back.pulls, back.others] : []),
+      ...(back && this.isTurned ? [Math.min(chunkOf(columns), columns)] : []),
     ];
   }
 
@@ -318,31 +374,34 @@ class SimilarityRun {
       if (!back) call.losses[unit] = there;
       else {
         const ofKey = log1p(float64[back.others / 8 + row]!) + float32[back.peaks / 4 + row]!;
-        call.losses[unit] = 0.5 * there + 0.5 * ofKey;
+        call.losses[unit] = this.isTurned ? ofKey : 0.5 * there + 0.5 * ofKey;
       }
     }
   }
 
   /** Where the gradient of a side is formed: in its own place where that can be. */
   private gradientAt(side: Side, out: Float32Array, count: number, units: Int32Array | null): number {
-    const own = units ? undefined : this.session.addressOf(out);
+    const own = units || this.isTurned ? undefined : this.session.addressOf(out);
     return own ?? this.session.buffer(`similarity ${side} gradient`, 4 * count * this.width);
   }
 
   private giveGradient(side: Embedded, at: number, count: number, units: Int32Array | null, out: Float32Array): void {
-    const { session, jobs, width } = this;
+    const { session, jobs, width, isTurned } = this;
     if (side.norms) {
       jobs.run("throughNorms", { count, nanoseconds: 20 + 2 * width }, [side.at, width, side.norms, at]);
     }
     if (session.addressOf(out) === at) return;
     const from = session.views.float32.subarray(at / 4, at / 4 + count * width);
-    if (!units) {
+    if (!units && !isTurned) {
       out.set(from);
       return;
     }
-    out.fill(0);
+    if (!isTurned) out.fill(0);
     for (let row = 0; row < count; row++) {
-      out.set(from.subarray(row * width, (row + 1) * width), units[row]! * width);
+      const part = from.subarray(row * width, (row + 1) * width);
+      const to = (units ? units[row]! : row) * width;
+      if (!isTurned) out.set(part, to);
+      else for (let d = 0; d < width; d++) out[to + d]! += part[d]!;
     }
   }
 
@@ -381,7 +440,7 @@ interface Place {
   readonly live: number;
 }
 
-/** Addresses of what keys find among queries. */
+/** Addresses of what keys find among queries; 0 for what there is none of. */
 interface Back {
   readonly high: number;
   readonly low: number;
@@ -389,6 +448,12 @@ interface Back {
   readonly factors: number;
   readonly pulls: number;
   readonly others: number;
+}
+
+/** How many queries are scored against so many keys at a time. */
+function chunkOf(columns: number): number {
+  const fitting = Math.floor(MOST_SCORES / Math.max(columns, 1));
+  return Math.min(Math.max(fitting, SMALLEST_CHUNK), CHUNK);
 }
 
 /** The units that weigh something; null where that is all of them. */

@@ -80,7 +80,13 @@ export class GroupStep {
     );
     const lengths = await this.gatherLengths(axes, local);
     const own = this.isShared ? group.rank : undefined;
-    const { own: joining } = await this.together(() => new Joining(definition, options, axes, lengths, own));
+    const { own: joining } = await this.together(() => {
+      const found = new Joining(definition, options, axes, lengths, own);
+      for (const [field, value] of Object.entries(given)) {
+        if (isTensor(value)) found.checkColumns(field, value, group.rank);
+      }
+      return found;
+    });
     const parts = await this.gatherRows(given, joining);
     const { own: batch } = await this.together(() => joining.batch(parts));
     return { batch, joining, local };
@@ -186,8 +192,14 @@ export class GroupStep {
       fields[name] = isScalar ? String(isTensor(value) ? value.data[0] : value) : kind;
     }
     const sizes = Object.entries(batch.sizes).filter(([axis]) => widths.includes(axis));
-    const axes = Object.fromEntries(sizes);
-    this.signature = { contract: contract as unknown as Json, call, fields, axes, unitAxes: batch.unitShape.length };
+    const found = Object.fromEntries(sizes);
+    this.signature = {
+      contract: contract as unknown as Json,
+      call,
+      fields,
+      widths: found,
+      unitAxes: batch.unitShape.length,
+    };
     return this.signature;
   }
 

@@ -32,8 +32,10 @@ export { definitionOf, objectiveFrom, objectiveNames } from "./registry.js";
 export {
   type WeightedBatch,
   type WeightedCallOptions,
+  type WeightedConstants,
   WeightedDenominator,
   type WeightedEvaluationWithGradients,
+  type WeightedParts,
   type WeightedSum,
   WeightedTally,
 } from "./weighted-sum.js";

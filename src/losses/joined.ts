@@ -133,7 +133,8 @@ export class Joining {
     const given = parts[own ?? 0]![name];
     if (!isTensor(given) || given.shape.length === 0) return own === undefined ? this.scalar(name, parts) : given;
     const axes = this.axesIn(name, given);
-    if (!axes.some((axis) => this.isJoined(axis))) return given;
+    const { indexes } = specOf(this.definition.fields, name);
+    if (!axes.some((axis) => this.isJoined(axis)) && !this.isJoined(indexes)) return given;
     if (!this.isJoined(axes[0])) return this.placed(name, parts[own!]!, own!);
     const isNeeded = this.needs(name, given);
     const placed = parts.map((part, i) => (isNeeded || i === own ? this.placed(name, part, i) : i));
@@ -153,12 +154,8 @@ export class Joining {
       return this.offsetLabels(name, spec, tensor, batch, part);
     const columns = axes[1];
     if (axes.length !== 2 || !this.isJoined(columns)) return tensor;
+    this.checkColumns(name, tensor, part);
     const [rows, own, all] = [tensor.shape[0]!, lengths[part]![columns!]!, this.total(columns!)];
-    if (rows !== (lengths[part]![axes[0]!] ?? rows) || (tensor.shape[1] !== own && tensor.shape[1] !== all)) {
-      throw this.wrong("shape", name, `${formatShape(tensor.shape)} in part ${part}`, [
-        `${formatShape([lengths[part]![axes[0]!] ?? rows, own])} for the part's own keys, or ${all} columns for all keys`,
-      ]);
-    }
     if (tensor.shape[1] === all) return tensor;
     const flag = flagsOf(tensor);
     const data = dataOf("bool", rows * all);
@@ -169,6 +166,19 @@ export class Joining {
       }
     }
     return view(data, [rows, all], tensor.role, "bool");
+  }
+
+  /** @throws `shape` for a field of pairs in a part that fits neither the part's own keys nor all keys */
+  checkColumns(name: string, { shape }: Tensor, part: number): void {
+    const { definition, lengths } = this;
+    const axes = axesOf(specOf(definition.fields, name), this.options, shape.length);
+    const columns = axes[1];
+    if (axes.length !== 2 || !this.isJoined(columns) || definition.fields[name]?.holds !== "flags") return;
+    const [rows, own, all] = [lengths[part]![axes[0]!]!, lengths[part]![columns!]!, this.total(columns!)];
+    if (shape[0] === rows && (shape[1] === own || shape[1] === all)) return;
+    throw this.wrong("shape", name, `${formatShape(shape)} in part ${part}`, [
+      `${formatShape([rows, own])} for the part's own keys, or ${formatShape([rows, all])} for all keys`,
+    ]);
   }
 
   private offsetLabels(name: string, spec: FieldSpec, tensor: Tensor, batch: AnyBatch, part: number): Tensor {

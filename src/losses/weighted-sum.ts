@@ -26,14 +26,15 @@ export interface WeightedPart<O extends PartObjective = PartObjective> {
 // biome-ignore lint/suspicious/noExplicitAny: a batch type stands where only its own objective reads it
 type PartObjective = Objective<any, any>;
 
-type Parts = Readonly<Record<string, WeightedPart>>;
+/** Parts by name. */
+export type WeightedParts = Readonly<Record<string, WeightedPart>>;
 type BatchOf<O> = O extends Objective<infer Batch, string> ? Batch : never;
 
 /** One batch a part, by name. */
-export type WeightedBatch<P extends Parts> = { readonly [Name in keyof P]: BatchOf<P[Name]["objective"]> };
+export type WeightedBatch<P extends WeightedParts> = { readonly [Name in keyof P]: BatchOf<P[Name]["objective"]> };
 
 /** What of each part's batch decides on its denominator; fields with a gradient may be left out. */
-export type WeightedConstants<P extends Parts> = {
+export type WeightedConstants<P extends WeightedParts> = {
   readonly [Name in keyof P]: Partial<BatchOf<P[Name]["objective"]>>;
 };
 
@@ -142,12 +143,12 @@ export class WeightedTally {
  *
  * @throws `argument` for no part at all, a part that is no objective, or a weight that is no finite number
  */
-export function weightedSum<const P extends Parts>(parts: P): WeightedSum<P> {
+export function weightedSum<const P extends WeightedParts>(parts: P): WeightedSum<P> {
   return new WeightedSum(parts);
 }
 
 /** What {@link weightedSum} returns. */
-export class WeightedSum<P extends Parts> {
+export class WeightedSum<P extends WeightedParts> {
   readonly name = "weightedSum";
   readonly contract: WeightedSumContract;
   private readonly parts: P;

@@ -40,7 +40,7 @@ const SUMS: usize = 32;
 const BIAS_SUMS: usize = 36;
 /** Bytes a row: whether it is to find its positive; 0 where all are. */
 const LIVE: usize = 40;
-/** Row 0 of the chunk is the positive of this key; for searches from both sides. */
+/** Row 0 of the chunk among all rows, and the key whose positive it is; for searches from both sides. */
 const FIRST: usize = 44;
 // Of the search from the other side, one a column; 0 where there is none.
 /** float32: the positive's dot product in two parts, and the largest score relative to it. */
@@ -53,6 +53,8 @@ const COLUMN_FACTORS: usize = 60;
 const COLUMN_PULLS: usize = 64;
 /** float64: the others' mass relative to the largest. */
 const COLUMN_OTHERS: usize = 68;
+/** How many scores of a row `searchInParts` joins at a time. */
+const PART: usize = 72;
 const PARAMETERS: usize = 128;
 
 @inline
@@ -91,6 +93,19 @@ function forbid(x: usize, width: usize, excluded: usize, value: f32): void {
     for (let k = j; k < j + 16; k++) if (load<u8>(excluded + k)) store<f32>(x + (k << 2), value);
   }
   for (; j < width; j++) if (load<u8>(excluded + j)) store<f32>(x + (j << 2), value);
+}
+
+/** Writes a row's scores relative to its positive's: 0 there, −∞ where a pair is not read. */
+function scoreRow(record: usize, row: usize, columns: usize, x: usize): void {
+  const positive = load<f64>(word(record, POSITIVES) + (row << 3));
+  const high = positive as f32;
+  const low = (positive - (high as f64)) as f32;
+  const scale = f32x4.splat(parameter(record, 0) as f32);
+  const excluded = word(record, EXCLUDED);
+  relate(word(record, SCORES) + ((row * columns) << 2), columns, f32x4.splat(high), f32x4.splat(low), scale, x);
+  if (excluded != 0) forbid(x, columns, excluded + row * columns, -Infinity);
+  const label = load<i32>(word(record, LABELS) + (row << 2)) as usize;
+  store<f32>(x + (label << 2), 0);
 }
 
 /** Σ g · x over the entries where g is not 0; both rows may end in the middle of a vector. */
@@ -132,12 +147,7 @@ export function searchRows(record: usize, from: usize, to: usize, scratch: usize
     const label = load<i32>(word(record, LABELS) + (row << 2)) as usize;
     const isLive = live == 0 || load<u8>(live + row) != 0;
     if (isLive) {
-      const positive = load<f64>(word(record, POSITIVES) + (row << 3));
-      const high = positive as f32;
-      const low = (positive - (high as f64)) as f32;
-      relate(s, columns, f32x4.splat(high), f32x4.splat(low), scale, x);
-      if (mask != 0) forbid(x, columns, mask, -Infinity);
-      store<f32>(x + (label << 2), 0);
+      scoreRow(record, row, columns, x);
       if (!softmax(x, columns, e, scratch, x, x)) {
         broken++;
         continue;
@@ -266,6 +276,56 @@ function addColumn(record: usize, column: usize): void {
   else if (peak > known) store<f64>(othersAt, others + (mass + 1) * apart);
   else store<f64>(othersAt, mass + (others + 1) * apart);
   store<f32>(peakAt, max<f32>(known, peak));
+}
+
+/**
+ * The search from the other side where few columns look for anything: each is a row here, the first of the chunk is
+ * column FIRST of what is found, to the bits that `searchColumns` finds over chunks of PART rows, and the gradient by its
+ * dot products. Parameter 0 is 1/τ. Items are rows.
+ */
+export function searchInParts(record: usize, from: usize, to: usize, scratch: usize): i32 {
+  const columns = word(record, COLUMNS);
+  const part = word(record, PART);
+  const first = word(record, FIRST);
+  const factors = word(record, FACTORS);
+  const e = scratch + referenceBytes(part);
+  const x = e + rowBytes(part);
+  let broken = 0;
+  for (let row = from; row < to; row++) {
+    scoreRow(record, row, columns, x);
+    for (let start: usize = 0; start < columns; start += part) {
+      const count = min(part, columns - start);
+      const scores = x + (start << 2);
+      if (softmax(scores, count, e, scratch, scores, scores)) addColumn(record, first + row);
+      else if (!isForbidden(scores, count)) broken++;
+    }
+    if (factors == 0) continue;
+    const s = word(record, SCORES) + ((row * columns) << 2);
+    const factor = load<f64>(factors + (row << 3));
+    const highest = load<f32>(word(record, COLUMN_PEAKS) + ((first + row) << 2));
+    const massOfOthers = load<f64>(word(record, COLUMN_OTHERS) + ((first + row) << 3));
+    const mass = 1 + massOfOthers;
+    const label = load<i32>(word(record, LABELS) + (row << 2)) as usize;
+    powerRow(x, columns, f32x4.splat(highest), f32x4.splat((factor / mass) as f32), s);
+    store<f32>(s + (label << 2), 0);
+    store<f64>(word(record, SUMS) + (row << 3), along(s, x, columns));
+    // The positive's score is 0; where it is the largest, what is left for the others is known without a difference.
+    const complement = highest == 0 ? massOfOthers / mass : 1 - NativeMath.exp(-(highest as f64)) / mass;
+    store<f32>(s + (label << 2), (-factor * complement) as f32);
+  }
+  return broken;
+}
+
+/** Writes factor · exp(x − peak) to a row that may end in the middle of a vector. */
+function powerRow(x: usize, width: usize, peak: v128, factor: v128, out: usize): void {
+  const fours = (width & ~3) << 2;
+  let at: usize = 0;
+  for (; at < fours; at += 16) {
+    v128.store(out + at, f32x4.mul(expOfNegative(f32x4.sub(v128.load(x + at), peak)), factor));
+  }
+  if (width & 3) {
+    storePart(out + at, width & 3, f32x4.mul(expOfNegative(f32x4.sub(v128.load(x + at), peak)), factor));
+  }
 }
 
 function isForbidden(x: usize, count: usize): bool {
