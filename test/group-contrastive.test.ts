@@ -299,6 +299,14 @@ describe("labels over ranks", () => {
     expect(bits(accumulation(infoNce()).gathered([cut(0), cut(1)]).value)).toBe(bits(whole.value));
   });
 
+  it("are needed where a rank has fewer keys than rows: row i would be paired with another rank's key", async () => {
+    const errors = await errorsOnRanks(2, (group) =>
+      infoNce().evaluate({ queries: queries(0, group.rank ? 3 : 2), keys: keys(0, 2) }, { group }),
+    );
+    expect(errors[1]).toMatchObject({ code: "shape", field: "keys", found: "2 keys for 3 rows in part 1" });
+    expect(errors[0]).toMatchObject({ code: "group", field: "rank 1" });
+  });
+
   it("are nothing to a symmetric search, which needs as many keys as queries on every rank", async () => {
     const errors = await errorsOnRanks(2, (group) => infoNce({ symmetric: true }).evaluate(cut(group.rank), { group }));
     for (const error of errors) {
@@ -470,6 +478,24 @@ describe("objectives that every rank computes whole", () => {
       objective.evaluate(group.rank ? batch(3, 7, false) : batch(0, 3), { group }),
     );
     for (const { value } of mixed) expect(bits(value)).toBe(bits(half.value));
+  });
+
+  it("ntXent refuses a rank with a view without the other", async () => {
+    const batch = (rows: number) => ({ embeddings: tensor(new Float64Array(rows * width).fill(1), [rows, width]) });
+    const errors = await errorsOnRanks(2, (group) => ntXent().evaluate(batch(group.rank ? 3 : 5), { group }));
+    for (const error of errors) expect(error).toMatchObject({ code: "shape", found: "5 rows in part 0" });
+  });
+
+  it("take masks and weights that only some micro-batches have", () => {
+    const take = embeddings(new Random(11), 6, "float64");
+    const batch = (from: number, to: number) => ({ queries: take(from, to), keys: take(from, to) });
+    const [first, second] = [batch(0, 3), { ...batch(3, 6), mask: tensor([1, 0, 1]), weights: tensor([2, 1, 0.5]) }];
+    const whole = infoNce().evaluate({
+      ...batch(0, 6),
+      mask: tensor([1, 1, 1, 1, 0, 1]),
+      weights: tensor([1, 1, 1, 2, 1, 0.5]),
+    });
+    expect(bits(accumulation(infoNce()).gathered([first, second]).value)).toBe(bits(whole.value));
   });
 
   it("refuse local: true and groupKeys", async () => {

@@ -200,19 +200,24 @@ class DefinedObjective implements Objective {
 
   private async differentiateOver(group: Group, given: AnyBatch, call: GroupCall): Promise<EvaluationWithGradients> {
     const step = new GroupStep(group, this, { scale: call.scale ?? 1, local: call.local ?? false });
-    const checked = await step.check(() => this.checkGroupCall(call));
-    const { engine = this.engine, scale, local } = checked;
+    // Checked inside the first reduction, so that what is wrong on one rank is told to all.
+    let checked: CheckedCall | undefined;
+    const check = () => {
+      checked ??= this.checkGroupCall(call);
+      return checked;
+    };
     let own: Gradients | undefined;
     const joined = this.couples
       ? await step.join(given, (local) => {
-          own = this.gradients(local, checked, false);
+          own = this.gradients(local, check(), false);
         })
       : undefined;
     const { opened, denominator } = await step.open(given, () => {
-      const part = this.openPart(given, joined, engine);
-      own ??= this.gradients(part.batch, checked, !part.kernel);
+      const part = this.openPart(given, joined, check().engine ?? this.engine);
+      own ??= this.gradients(part.batch, check(), !part.kernel);
       return part;
     });
+    const { scale, local } = check();
     const gradients = joined ? step.roomFor(joined, opened.batch, own!, opened.kernel !== undefined) : own!;
     const walked = await step.walk(denominator, () => {
       const { counted, units } = opened;
@@ -221,7 +226,7 @@ class DefinedObjective implements Objective {
     });
     if (joined) await step.giveBack(joined, gradients, own!, local);
     const evaluation = this.evaluation(walked, walked.tally.numerator, denominator.value);
-    return { ...evaluation, notes: [...evaluation.notes, ...groupNotes(checked, group)], gradients: own! };
+    return { ...evaluation, notes: [...evaluation.notes, ...groupNotes(check(), group)], gradients: own! };
   }
 
   private checkGroupCall(call: GroupCall): CheckedCall {
@@ -239,7 +244,7 @@ class DefinedObjective implements Objective {
 
   /** This rank's batch, or the rows of all ranks with this one's units. */
   private openPart(given: AnyBatch, joined: JoinedBatch | undefined, engine: Engine | undefined): Opened {
-    return joined ? this.openWith(joined.batch, engine) : this.open(given, engine);
+    return joined ? this.openWith(joined.joining.batch(joined.parts), engine) : this.open(given, engine);
   }
 
   /** What each unit adds to numerator and denominator. */

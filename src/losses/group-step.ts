@@ -1,12 +1,11 @@
 import type { Contract, Json } from "../contract/index.js";
-import { LosswrightError } from "../errors/index.js";
 import { type Denominator, type Exchanged, type Group, Spread } from "../tally/index.js";
 import { isTensor, sizeOf, type Tensor, type Unlabeled, view } from "../tensor/index.js";
 import { type AnyBatch, type BoundBatch, bindBatch, specOf } from "./batch.js";
 import { consent, gatherTexts } from "./consensus.js";
 import type { LossDefinition } from "./definition.js";
 import type { Counted } from "./divisor.js";
-import { Joining, joinableAxes, type Lengths, withoutPairs } from "./joined.js";
+import { checkJoinable, Joining, joinableAxes, type Lengths, pairFields, withoutPairs } from "./joined.js";
 import {
   DENOMINATOR_LANES,
   denominatorLanes,
@@ -31,7 +30,8 @@ export interface GroupObjective {
 
 /** The rows of all ranks as one batch of this rank's units. */
 export interface JoinedBatch {
-  readonly batch: AnyBatch;
+  /** Every rank's batch, as far as this rank needs it. */
+  readonly parts: readonly AnyBatch[];
   readonly joining: Joining;
   /** This rank's own batch. */
   readonly local: BoundBatch<object>;
@@ -60,9 +60,10 @@ export class GroupStep {
   /**
    * Gathers the rows of all ranks that this rank's units need.
    *
+   * @param prepare - what else may fail on one rank
    * @throws what binding the batch throws; `group` where ranks differ
    */
-  async join(given: AnyBatch, check: (local: BoundBatch<object>) => void): Promise<JoinedBatch> {
+  async join(given: AnyBatch, prepare: (local: BoundBatch<object>) => void): Promise<JoinedBatch> {
     const { group, objective } = this;
     const { definition, options, name } = objective;
     const axes = definition.gathers?.(options) ?? joinableAxes(definition);
@@ -71,30 +72,24 @@ export class GroupStep {
       name,
       0,
       () => {
-        refuseKeys(name, given);
+        checkJoinable(name, given);
         const bound = bindBatch(definition, options, withoutPairs(definition, options, given));
-        check(bound);
+        prepare(bound);
         return bound;
       },
       (bound) => ({ signature: this.signed(bound, given), lanes: new BigInt64Array(0) }),
     );
     const lengths = await this.gatherLengths(axes, local);
     const own = this.isShared ? group.rank : undefined;
-    const { own: joining } = await this.together(() => {
-      const found = new Joining(definition, options, axes, lengths, own);
-      for (const [field, value] of Object.entries(given)) {
-        if (isTensor(value)) found.checkColumns(field, value, group.rank);
-      }
-      return found;
-    });
-    const parts = await this.gatherRows(given, joining);
-    const { own: batch } = await this.together(() => joining.batch(parts));
-    return { batch, joining, local };
-  }
-
-  /** Checks something that one rank may get wrong. */
-  async check<Found>(check: () => Found): Promise<Found> {
-    return (await this.together(check)).own;
+    // Of lengths that all ranks know, so that it is refused on all or on none.
+    const joining = new Joining(definition, options, axes, lengths, own);
+    const pairs = pairFields(definition, options, given);
+    if (pairs.length > 0) {
+      await this.together(() => {
+        for (const field of pairs) joining.checkColumns(field, given[field] as Tensor, group.rank);
+      });
+    }
+    return { parts: await this.gatherRows(given, joining), joining, local };
   }
 
   /** The spread over all ranks. */
@@ -186,7 +181,7 @@ export class GroupStep {
       const value = given[name];
       if (value === undefined) continue;
       const { holds } = specOf(definition.fields, name);
-      const kind = isTensor(value) && holds === "reals" ? value.dtype : holds;
+      const kind = isTensor(value) && (couples || holds === "reals") ? value.dtype : holds;
       // A learned scalar of a coupled loss stands in every unit's loss: replicas that differ are no one objective.
       const isScalar = couples && (!isTensor(value) || value.shape.length === 0);
       fields[name] = isScalar ? String(isTensor(value) ? value.data[0] : value) : kind;
@@ -233,16 +228,4 @@ export class GroupStep {
     parts[group.rank] = { ...given, ...parts[group.rank] };
     return parts;
   }
-}
-
-function refuseKeys(where: string, given: AnyBatch): void {
-  if (given?.groupKeys === undefined) return;
-  throw new LosswrightError({
-    code: "unsupported",
-    where,
-    field: "groupKeys",
-    found: "groupKeys in a batch whose rows are gathered over ranks",
-    expected: "a batch without them: the gathered batch is whole",
-    fix: "leave them out.",
-  });
 }

@@ -130,7 +130,9 @@ export class Joining {
 
   private field(name: string, parts: readonly AnyBatch[]): Tensor | number | undefined {
     const { own } = this;
-    const given = parts[own ?? 0]![name];
+    const isUnitField = name === "mask" || name === "weights";
+    const first = parts.find((part) => part[name] !== undefined)!;
+    const given = own !== undefined ? parts[own]![name] : isUnitField ? this.common(name, first, 0) : first[name];
     if (!isTensor(given) || given.shape.length === 0) return own === undefined ? this.scalar(name, parts) : given;
     const axes = this.axesIn(name, given);
     const { indexes } = specOf(this.definition.fields, name);
@@ -206,6 +208,7 @@ export class Joining {
       if (!pairsRowsUnless || joined[name] !== undefined || !this.isJoined(indexes)) continue;
       if (pairsRowsUnless.some((other) => joined[other] !== undefined)) continue;
       const parts = this.isJoined(unitAxis) ? lengths.map((_, part) => part) : [own!];
+      for (const part of parts) this.checkPaired(indexes!, part);
       if (this.isJoined(unitAxis) && parts.every((part) => this.offset(indexes!, part) === this.offset(unitAxis, part)))
         continue;
       const data = parts.flatMap((part) =>
@@ -216,9 +219,25 @@ export class Joining {
     return undefined;
   }
 
-  /** @throws `shape` where rows are paired by their number and a part has fewer keys than rows, or other numbers of both */
+  /** @throws `shape` where rows are paired by their number and a part has fewer keys than rows */
+  private checkPaired(axis: string, part: number): void {
+    const { [this.unitAxis]: rows, [axis]: keys } = this.lengths[part]!;
+    if (keys! >= rows!) return;
+    throw this.wrong("shape", "keys", `${keys} keys for ${rows} rows in part ${part}`, [
+      "at least one key a row in every part",
+      "say which key of its part belongs to a row: labels.",
+    ]);
+  }
+
+  /** @throws `shape` where both sides are searched and a part has other numbers of them, or a view without the other */
   private checkPairs(): void {
-    const { definition, options, lengths, unitAxis } = this;
+    const { definition, options, lengths, unitAxis, views } = this;
+    const odd = lengths.findIndex((each) => each[unitAxis]! % views !== 0);
+    if (odd !== -1) {
+      throw this.wrong("shape", unitAxis, `${lengths[odd]![unitAxis]} rows in part ${odd}`, [
+        `${views} views of every example in every part`,
+      ]);
+    }
     for (const { indexes, pairsRowsUnless } of Object.values(definition.fields)) {
       if (!pairsRowsUnless || !this.isJoined(indexes) || !definition.gathers?.(options).includes(unitAxis)) continue;
       const part = lengths.findIndex((each) => each[indexes!] !== each[unitAxis]);
@@ -314,13 +333,35 @@ export function joinableAxes({ unitShape, fields }: LossDefinition<object>): rea
   return [...new Set([unitShape[0]!, ...first.filter((axis) => axis !== undefined)])];
 }
 
-/** A batch without its fields of pairs of rows, which may speak of the keys of all ranks. */
+/** @throws `unsupported` for fields that divide a coupled batch into groups, which may lie in several parts */
+export function checkJoinable(where: string, given: AnyBatch): void {
+  const field = (["groupKeys", "segmentIds"] as const).find((name) => given?.[name] !== undefined);
+  if (field === undefined) return;
+  throw new LosswrightError({
+    code: "unsupported",
+    where,
+    field,
+    found: `${field} in a batch whose rows are joined with those of others`,
+    expected: "a batch without them",
+    fix: 'leave them out, and average over units: per: "sample".',
+  });
+}
+
+/** The fields of a batch that speak of pairs of rows. */
+export function pairFields(definition: LossDefinition<object>, options: object, given: AnyBatch): readonly string[] {
+  return Object.entries(given).flatMap(([name, value]) => {
+    const spec = definition.fields[name];
+    const isPairs =
+      spec?.holds === "flags" && isTensor(value) && axesOf(spec, options, value.shape.length).length === 2;
+    return isPairs ? [name] : [];
+  });
+}
+
+/** A batch without its fields of pairs, which may speak of the keys of all parts. */
 export function withoutPairs(definition: LossDefinition<object>, options: object, given: AnyBatch): AnyBatch {
-  const isPairs = (name: string) => {
-    const [spec, value] = [definition.fields[name], given[name]];
-    return spec?.holds === "flags" && isTensor(value) && axesOf(spec, options, value.shape.length).length === 2;
-  };
-  return Object.fromEntries(Object.entries(given).filter(([name]) => !isPairs(name)));
+  if (typeof given !== "object" || given === null) return given;
+  const pairs = pairFields(definition, options, given);
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !pairs.includes(name)));
 }
 
 /** Micro-batches of a coupled objective as one batch, and the way back. */
@@ -339,7 +380,8 @@ export interface JoinedParts {
  *
  * @throws what binding a batch throws; `shape`, `value`, `missing-field` where the parts do not fit each other
  */
-export function joinBatches({ definition, options }: Objective, given: readonly AnyBatch[]): JoinedParts {
+export function joinBatches({ name, definition, options }: Objective, given: readonly AnyBatch[]): JoinedParts {
+  for (const batch of given) checkJoinable(name, batch);
   const axes = joinableAxes(definition);
   const lengths = given.map((batch) => bindBatch(definition, options, withoutPairs(definition, options, batch)).sizes);
   const joining = new Joining(definition, options, axes, lengths);
