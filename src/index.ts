@@ -57,10 +57,14 @@ export {
   type GatheredStep,
   type MemoryCost,
   type MicroBatchCall,
+  type MpiOptions,
+  mpi,
   type ObjectiveAccumulation,
   type StepAhead,
   type StepDividedLast,
   solo,
+  type ThreadsOptions,
+  threads,
   type WeightedAccumulation,
 } from "./group/index.js";
 export { allocate, close, type KernelSource, loadKernels, release, setThreads } from "./kernels/index.js";

@@ -69,7 +69,9 @@ export class Collectives implements Group {
     return this.call("allGather", values, async (lengths) => {
       const bytes = lengths.map((length) => length * values.BYTES_PER_ELEMENT);
       const gathered = await this.gather("allGather", bytesOf(values), bytes);
-      return gathered.map((part) => new kind!.of(part.buffer as ArrayBuffer, part.byteOffset) as Values);
+      return gathered.map(
+        (part, rank) => new kind!.of(part.buffer as ArrayBuffer, part.byteOffset, lengths[rank]) as Values,
+      );
     });
   }
 

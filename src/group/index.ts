@@ -14,4 +14,6 @@ export {
   type StepDividedLast,
   type WeightedAccumulation,
 } from "./accumulation.js";
+export { type MpiOptions, mpi } from "./mpi.js";
 export { solo } from "./solo.js";
+export { type ThreadsOptions, threads } from "./threads.js";

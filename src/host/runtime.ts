@@ -30,6 +30,7 @@ export interface NodeWorker {
   ref(): void;
   unref(): void;
   terminate(): Promise<number>;
+  on(event: "online", listener: () => void): void;
   on(event: "error", listener: (error: unknown) => void): void;
   on(event: "exit", listener: (code: number) => void): void;
 }
