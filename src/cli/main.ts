@@ -7,7 +7,9 @@ import { addInspect } from "./commands/inspect.js";
 import { addLikelihoods } from "./commands/likelihoods.js";
 import { addLog } from "./commands/log.js";
 import { addLosses } from "./commands/losses.js";
+import { addMerge } from "./commands/merge.js";
 import { addMetrics } from "./commands/metrics.js";
+import { addTally } from "./commands/tally.js";
 import { exitCodes, printError } from "./exit.js";
 
 async function main(): Promise<void> {
@@ -18,7 +20,18 @@ async function main(): Promise<void> {
     .showHelpAfterError("Try losswright --help.")
     .exitOverride()
     .configureHelp({ helpWidth: 80 });
-  for (const add of [addAudit, addEvaluate, addInspect, addLosses, addLikelihoods, addLog, addMetrics]) add(program);
+  const commands = [
+    addAudit,
+    addEvaluate,
+    addTally,
+    addMerge,
+    addInspect,
+    addLosses,
+    addLikelihoods,
+    addLog,
+    addMetrics,
+  ];
+  for (const add of commands) add(program);
   for (const command of program.commands) command.exitOverride().configureHelp({ helpWidth: 80 });
   // A reader that closes the pipe early has seen what it wanted.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
