@@ -144,7 +144,7 @@ export class GroupStep {
         continue;
       }
       if (isShared && !isLocal && joining.needs(name, found)) {
-        const sum = await group.reduceScatterSum(Float64Array.from(found.data), joining.counts(name, found));
+        const sum = await group.reduceScatterSum(new Float64Array(found.data as Float64Array), joining.counts(name, found));
         own.data.set(sum);
       } else own.data.set(joining.rowsOf(name, found, group.rank) as Float64Array);
     }
