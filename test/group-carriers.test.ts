@@ -2,12 +2,13 @@
  * Objectives over threads and over MPI, as programs of their own: the bits of one process on uneven parts, and an error on
  * every rank where one does not fit. The carriers alone are tested in `threads.test.ts` and `mpi.test.ts`.
  */
+import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { compiledCommand, root } from "./instruments/command.js";
 import { families, hasLauncher, mpirun, names, type Run, runToEnd } from "./instruments/mpirun.js";
 
-const { dist } = compiledCommand("group-carriers");
+const { dist, folder } = compiledCommand("group-carriers");
 const program = (name: string) => join(root, "test", "groups", name);
 
 const everyRank = (ranks: number, words: (rank: number) => string) => Array.from({ length: ranks }, (_, r) => words(r));
@@ -65,5 +66,35 @@ describe.each(families)("objectives over %s", (family) => {
 
   it.each(faults)("end on every rank where one has another %s", async (fault, words, own) => {
     expectCaught(await run("odd.mjs", 3, fault), words, own);
+  });
+});
+
+describe("the example of uneven ranks", () => {
+  /** The loss over all digits, and how far weights are from those of one process, of each way to divide. */
+  async function trained(run: (program: string) => Promise<Run>): Promise<Record<string, string[]>> {
+    cpSync(join(root, "examples"), join(folder, "examples"), { recursive: true });
+    const { text, code } = await run(join(folder, "examples", "distributed", "train.mjs"));
+    expect(code, text).toBe(0);
+    const rows = text.split("\n").flatMap((line) => {
+      const [, name, loss, apart] = /^(one denominator|each its own|one process)\D*(\S+) +(.+)$/.exec(line) ?? [];
+      return name ? [[name, [loss!, apart!]] as const] : [];
+    });
+    return Object.fromEntries(rows);
+  }
+
+  it("comes over two threads to the weights of one process with one denominator, and to others with a mean of means", async () => {
+    const found = await trained((program) => runToEnd(process.execPath, [program]));
+    expect(found["one denominator"]).toEqual([found["one process"]![0], "< 1e-9"]);
+    expect(Number(found["each its own"]![0]) / Number(found["one process"]![0])).toBeGreaterThan(1.2);
+    expect(Number(found["each its own"]![1])).toBeGreaterThan(0.1);
+  });
+
+  describe.each(families)("under %s", (family) => {
+    if (!hasLauncher(family)) return;
+    it("does so as processes", async () => {
+      const found = await trained((program) => mpirun(family, 3, [program]));
+      expect(found["one denominator"]).toEqual([found["one process"]![0], "< 1e-9"]);
+      expect(Number(found["each its own"]![0]) / Number(found["one process"]![0])).toBeGreaterThan(1.05);
+    });
   });
 });

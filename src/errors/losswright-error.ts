@@ -60,12 +60,13 @@ export interface ErrorDetails {
 /** The one error class of the library: data first, the sentence made from it. */
 export class LosswrightError extends Error implements ErrorDetails {
   readonly code: ErrorCode;
-  readonly where?: string;
-  readonly field?: string;
+  // Declared alone: a field that is not set is no property, and is not printed.
+  declare readonly where?: string;
+  declare readonly field?: string;
   readonly found: string;
   readonly expected: string;
-  readonly fix?: string;
-  readonly index?: readonly number[];
+  declare readonly fix?: string;
+  declare readonly index?: readonly number[];
 
   constructor(details: ErrorDetails, options?: ErrorOptions) {
     super(sentence(details), options);

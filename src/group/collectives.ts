@@ -51,19 +51,19 @@ export class Collectives implements Group {
 
   allReduceSum(values: Float64Array): Promise<Float64Array>;
   allReduceSum(values: BigInt64Array): Promise<BigInt64Array>;
-  allReduceSum(values: Float64Array | BigInt64Array): Promise<Float64Array | BigInt64Array> {
+  async allReduceSum(values: Float64Array | BigInt64Array): Promise<Float64Array | BigInt64Array> {
     const expected = "a Float64Array, or a BigInt64Array of limbs";
     if (values instanceof BigInt64Array) return this.call("allReduceSum", values, () => this.addIntegers(values));
     this.check("allReduceSum", values instanceof Float64Array, values, expected);
     return this.call("allReduceSum", values, () => this.reduce("allReduceSum", values, addTo));
   }
 
-  allReduceMax(values: Float64Array): Promise<Float64Array> {
+  async allReduceMax(values: Float64Array): Promise<Float64Array> {
     this.check("allReduceMax", values instanceof Float64Array, values, "a Float64Array");
     return this.call("allReduceMax", values, () => this.reduce("allReduceMax", values, raiseTo));
   }
 
-  allGather<Values extends Exchanged>(values: Values): Promise<Values[]> {
+  async allGather<Values extends Exchanged>(values: Values): Promise<Values[]> {
     const kind = kinds.find(({ of }) => values instanceof of);
     this.check("allGather", kind, values, `one of ${kinds.map(({ of }) => of.name).join(", ")}`);
     return this.call("allGather", values, async (lengths) => {
@@ -75,7 +75,7 @@ export class Collectives implements Group {
     });
   }
 
-  reduceScatterSum(values: Float64Array, counts: readonly number[]): Promise<Float64Array> {
+  async reduceScatterSum(values: Float64Array, counts: readonly number[]): Promise<Float64Array> {
     this.check("reduceScatterSum", values instanceof Float64Array, values, "a Float64Array");
     const total = Array.isArray(counts) && counts.length === this.size ? counts.reduce((a, b) => a + b, 0) : Number.NaN;
     const isCounts = total === values.length && counts.every((count) => Number.isInteger(count) && count >= 0);
@@ -142,7 +142,7 @@ export class Collectives implements Group {
     const { by, size } = this;
     if (by.addIntegers) {
       // What the best algorithms move: every lane but the rank's own out and in, once for the sum, once for the result.
-      const moved = (2 * lanes.byteLength * (size - 1)) / size;
+      const moved = Math.round((2 * lanes.byteLength * (size - 1)) / size);
       this.sent += moved;
       this.received += moved;
       return by.addIntegers(lanes, "allReduceSum");

@@ -84,7 +84,8 @@ function waitForCrews(): void {
   for (const { carrier, watch, alive } of crews) {
     carrier.end(0);
     for (const worker of alive) worker.ref();
-    if (alive.size === 0) process.exitCode ||= watch.exitCode;
+    // 0 would be a choice too: Node has a code of its own for a script that never comes to its end.
+    if (alive.size === 0 && watch.exitCode) process.exitCode ||= watch.exitCode;
   }
 }
 

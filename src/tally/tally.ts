@@ -167,7 +167,7 @@ export class Tally {
         where: mine.contract.objective,
         found: "tallies of several batches of an objective that couples its batch",
         expected: "one tally of the whole batch",
-        fix: 'gather the embeddings of all parts first, or accept smaller sets of negatives: merge(other, { acrossBatches: "independent" }).',
+        fix: 'let the rows meet: valueAndGradients(batch, { group }) over ranks, accumulation(objective).gathered over micro-batches; or accept smaller sets of negatives: merge(other, { acrossBatches: "independent" }).',
       });
     }
     return new Tally({

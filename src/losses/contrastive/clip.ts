@@ -41,7 +41,7 @@ export const clip = /*#__PURE__*/ defineLoss<object, ClipBatch, "images" | "text
       "It does not normalize: pass unit rows, or the scale and the norms do the same work twice.",
       "logScale is the logarithm; torch code passes logit_scale.exp(). Clamp a learned one (CLIP: at log 100).",
       "Other captions that fit an image are negatives all the same: remove them with excludeMask.",
-      "Micro-batches and ranks have fewer negatives: gather the embeddings first, with their gradient.",
+      "Micro-batches and ranks have fewer negatives: give ranks a group, and micro-batches to accumulation(objective).gathered.",
     ],
     metric: "recallAtK in both directions",
     source: "Radford et al. 2021; open_clip ClipLoss",

@@ -60,10 +60,10 @@ export const infoNce = /*#__PURE__*/ defineLoss<InfoNceOptions, InfoNceBatch, "q
       "d/ds_ij = p_ij − 1[j = y]; d/dq_i = Σ_j (d/ds_ij) k_j / τ, d/dk_j likewise; d/dτ = −Σ (d/ds_ij) s_ij / τ",
     likelihood: { target: "embedding match", distribution: "categorical over the negatives" },
     pitfalls: [
-      "With keys gathered over ranks, labels need the rank's offset, and the gather must carry the gradient back.",
+      "With keys gathered by hand over ranks, labels need the rank's offset, and the gather must carry the gradient back; a group does both.",
       "Other rows are negatives even when they mean the same: remove them with excludeMask.",
       "The temperature scales the gradient by 1/τ too: too small is unstable, too large cannot tell negatives apart.",
-      "Micro-batches have fewer negatives: gather the embeddings of all of them first.",
+      "Micro-batches have fewer negatives: accumulation(objective).gathered takes the embeddings of all of them.",
     ],
     metric: "recallAtK, meanReciprocalRank",
     source: "van den Oord et al. 2018",

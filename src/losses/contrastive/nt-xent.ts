@@ -33,7 +33,7 @@ export const ntXent = /*#__PURE__*/ defineLoss<NtXentOptions, SelfSearchBatch, "
     pitfalls: [
       "Views lie as all first ones, then all second ones: row i belongs to row i + B, not to row i + 1.",
       "The mean is over 2B rows, both directions; infoNce with symmetric: true has only the other side as negatives.",
-      "Few negatives make it easy: micro-batches must gather their embeddings first.",
+      "Few negatives make it easy: give the embeddings of all micro-batches to accumulation(objective).gathered.",
     ],
     metric: "accuracy of a linear probe, recallAtK",
     source: "Chen et al. 2020, eq. 1; pytorch-metric-learning NTXentLoss",

@@ -43,7 +43,7 @@ export const sigLip = /*#__PURE__*/ defineLoss<object, SigLipBatch, "images" | "
       "A row is the sum over its texts: the value grows with the batch, and the pairs are divided by B, not by B².",
       "Start the bias near −log B (the paper: −10), or the first steps go into unlearning the many negatives.",
       "It does not normalize: pass unit rows. logScale is the logarithm.",
-      "Over ranks every image must meet every rank's texts; each rank's own pairs alone are another objective.",
+      "Over ranks every image must meet every rank's texts, as it does in a group; each rank's own pairs alone are another objective.",
     ],
     metric: "recallAtK in both directions",
     source: "Zhai et al. 2023, algorithm 1; open_clip SigLipLoss",

@@ -50,7 +50,7 @@ export const supervisedContrastive = /*#__PURE__*/ defineLoss<
       "It does not go to 0: with |P| positives the least value is log |P|, so values of batches with other label counts do not compare.",
       "A row alone with its label is no unit: batches drawn at random from many classes lose most of theirs.",
       "Other positives stand in the denominator of each: that is the paper's loss.",
-      "Micro-batches have fewer positives and negatives: gather the embeddings first.",
+      "Micro-batches have fewer positives and negatives: accumulation(objective).gathered takes the embeddings of all of them.",
     ],
     metric: "accuracy of a nearest-neighbor or linear probe",
     source: "Khosla et al. 2020, eq. 2; pytorch-metric-learning SupConLoss",
