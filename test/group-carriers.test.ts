@@ -71,7 +71,7 @@ describe.each(families)("objectives over %s", (family) => {
 
 describe("the example of uneven ranks", () => {
   /** The loss over all digits, and how far weights are from those of one process, of each way to divide. */
-  async function trained(run: (program: string) => Promise<Run>): Promise<Record<string, string[]>> {
+  async function trained(run: (program: string) => Promise<Run>): Promise<Record<string, readonly string[]>> {
     cpSync(join(root, "examples"), join(folder, "examples"), { recursive: true });
     const { text, code } = await run(join(folder, "examples", "distributed", "train.mjs"));
     expect(code, text).toBe(0);

@@ -64,7 +64,7 @@ export class MpiCarrier implements Carrier {
   private readonly library: MpiLibrary;
   private readonly timeoutSeconds: number;
   private readonly bytesOfARound: number;
-  /** Null until all ranks have made them. */
+  /** Two communicators: for what the callers send, and for news of other ranks. Undefined until all ranks have made them. */
   private data: Ranks | undefined;
   private news: Ranks | undefined;
   private begun = 0;
@@ -86,8 +86,12 @@ export class MpiCarrier implements Carrier {
   static async start(library: MpiLibrary, options: MpiCarrierOptions): Promise<MpiCarrier> {
     const process = nodeBuiltin("node:process")!;
     const watch = await watchOver(options.timeoutSeconds);
-    const world = library.start();
-    await watch.terminate();
+    let world: Ranks;
+    try {
+      world = library.start();
+    } finally {
+      await watch.terminate();
+    }
     const carrier = new MpiCarrier(process, library, world, options);
     const launched = launchedRanks(process.env);
     if (world.size === 1 && launched > 1) {
@@ -255,10 +259,9 @@ export class MpiCarrier implements Carrier {
 
   /** The error where another rank will not come to what this one waits for. */
   private whoIsGone(during: string): LosswrightError | undefined {
-    const isClosing = during === "close";
     const gone = [...this.heard.values()]
-      // In a call that a rank has ended it gave all that it had to give; at the close only failures count.
-      .filter(({ completed, failed }) => (isClosing ? failed : completed < this.begun))
+      // In a call that a rank has ended it gave all that it had to give; between calls only failures count.
+      .filter(({ completed, failed }) => (this.isCalling ? completed < this.begun : failed))
       .sort((a, b) => Number(b.failed) - Number(a.failed) || a.rank - b.rank)[0];
     if (!gone) return undefined;
     if (gone.failed) {
@@ -276,7 +279,7 @@ export class MpiCarrier implements Carrier {
   }
 
   private late(during: string): LosswrightError {
-    const missing = during === "close" ? this.missing() : "the other ranks";
+    const missing = this.isCalling || !this.news ? "the other ranks" : this.missing();
     return this.error(
       `rank ${this.rank} waited ${this.timeoutSeconds} s in ${during} for ${missing}`,
       "every rank to come in time",
@@ -290,6 +293,10 @@ export class MpiCarrier implements Carrier {
     const message = encode({ rank: this.rank, failed, completed: this.completed, words: words.replace(/\.$/, "") });
     const { news } = this;
     this.said = news ? this.others().map((r) => news.send(message, r)) : [];
+  }
+
+  private get isCalling(): boolean {
+    return this.completed < this.begun;
   }
 
   private others(): number[] {
