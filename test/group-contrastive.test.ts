@@ -303,14 +303,14 @@ describe("labels over ranks", () => {
     const errors = await errorsOnRanks(2, (group) =>
       infoNce().evaluate({ queries: queries(0, group.rank ? 3 : 2), keys: keys(0, 2) }, { group }),
     );
-    expect(errors[1]).toMatchObject({ code: "shape", field: "keys", found: "2 keys for 3 rows in part 1" });
+    expect(errors[1]).toMatchObject({ code: "shape", field: "keys", found: "2 keys for 3 rows on rank 1" });
     expect(errors[0]).toMatchObject({ code: "group", field: "rank 1" });
   });
 
   it("are nothing to a symmetric search, which needs as many keys as queries on every rank", async () => {
     const errors = await errorsOnRanks(2, (group) => infoNce({ symmetric: true }).evaluate(cut(group.rank), { group }));
     for (const error of errors) {
-      expect(error).toMatchObject({ code: "shape", field: "keys", found: "4 keys for 2 queries in part 0" });
+      expect(error).toMatchObject({ code: "shape", field: "keys", found: "4 keys for 2 queries on rank 0" });
     }
   });
 });
@@ -483,7 +483,7 @@ describe("objectives that every rank computes whole", () => {
   it("ntXent refuses a rank with a view without the other", async () => {
     const batch = (rows: number) => ({ embeddings: tensor(new Float64Array(rows * width).fill(1), [rows, width]) });
     const errors = await errorsOnRanks(2, (group) => ntXent().evaluate(batch(group.rank ? 3 : 5), { group }));
-    for (const error of errors) expect(error).toMatchObject({ code: "shape", found: "5 rows in part 0" });
+    for (const error of errors) expect(error).toMatchObject({ code: "shape", found: "5 rows on rank 0" });
   });
 
   it("take masks and weights that only some micro-batches have", () => {

@@ -10,6 +10,7 @@ import {
   crossEntropy,
   type Group,
   huber,
+  infoNce,
   LosswrightError,
   type Objective,
   objectiveNames,
@@ -485,6 +486,63 @@ describe("accumulation that cannot be right", () => {
       holds: expect.stringMatching(/labels, masks and weights/),
     });
     expect(accumulation(crossEntropy()).dividedLast().memory.holds).toMatch(/half precision/);
+  });
+});
+
+describe("accumulation over ranks of which one is wrong", () => {
+  const batch = (...labels: number[]) => ({
+    logits: tensor(new Float64Array(3 * labels.length), [labels.length, 3]),
+    labels: tensor(Int32Array.from(labels)),
+  });
+
+  it.each([
+    [
+      "a label that is none, counted ahead",
+      async (group: Group, isOdd: boolean) => {
+        const objective = crossEntropy({ classWeights: [1, 2, 3] });
+        await accumulation(objective).ahead([batch(0, isOdd ? 7 : 1)], { group });
+      },
+      /found 7 at \[1\]/,
+    ],
+    [
+      "another contract, counted ahead",
+      async (group: Group, isOdd: boolean) => {
+        await accumulation(crossEntropy({ labelSmoothing: isOdd ? 0.1 : 0 })).ahead([batch(0)], { group });
+      },
+      /labelSmoothing/,
+    ],
+    [
+      "a micro-batch left out",
+      async (group: Group, isOdd: boolean) => {
+        const step = await accumulation(crossEntropy()).ahead([batch(0), batch(1)], { group });
+        step.add(batch(0));
+        if (!isOdd) step.add(batch(1));
+        await step.finish();
+      },
+      /count 1, where 2/,
+    ],
+    [
+      "nothing added",
+      async (group: Group, isOdd: boolean) => {
+        const step = accumulation(crossEntropy()).dividedLast();
+        if (!isOdd) step.add(batch(0));
+        await step.finish({ group });
+      },
+      /no micro-batch/,
+    ],
+    [
+      "micro-batches that cannot be joined",
+      async (group: Group, isOdd: boolean) => {
+        const rows = (count: number) => tensor(new Float64Array(2 * count).fill(1), [count, 2]);
+        const keys = rows(isOdd ? 1 : 2);
+        await accumulation(infoNce()).gathered([{ queries: rows(2), keys }], { group });
+      },
+      /1 keys for 2 rows on micro-batch 0/,
+    ],
+  ] as const)("%s: its own error there, told to the others", async (_, program, words) => {
+    const errors = await errorsOnRanks(3, (group) => program(group, group.rank === 1));
+    for (const error of errors) expect((error as Error).message).toMatch(words);
+    for (const rank of [0, 2]) expect(errors[rank]).toMatchObject({ code: "group", field: "rank 1" });
   });
 });
 

@@ -5,8 +5,10 @@ import {
   denominatorOver,
   type EvaluationWithGradients,
   type GroupCall,
+  type JoinedParts,
   joinBatches,
   type Objective,
+  together,
   type WeightedBatch,
   type WeightedCallOptions,
   type WeightedConstants,
@@ -94,7 +96,7 @@ export interface GatheredStep<Name extends string> extends Omit<EvaluationWithGr
 }
 
 /** Options of a gathered step. */
-export type GatheredCall = Pick<CallOptions, "scale" | "engine">;
+export type GatheredCall = Pick<CallOptions, "scale" | "engine" | "group">;
 export type GatheredGroupCall = Pick<GroupCall, "scale" | "engine" | "group" | "local">;
 
 /** Ways to take one step over several micro-batches; see {@link accumulation}. */
@@ -331,21 +333,9 @@ class Accumulating {
       },
       finish: ((given: { readonly group?: Group } = {}) => {
         const group = groupOf(of.name, given);
-        const tallies = running.close();
-        const divided = (found: ByPart<Tally>, notes: readonly Note[]) => {
-          const factors = Object.fromEntries(
-            of.partNames.map((name) => [name, factorOf(found[name]!, of.objective as never)]),
-          );
-          return { ...running.finished(found, notes), factor: of.isWeighted ? factors : factors[ALONE] };
-        };
-        if (!group) return divided(tallies, running.notes);
-        return (async () => {
-          const whole = await overParts(of, (name) =>
-            denominatorOver(group, of.name, () => tallies[name]!.denominator),
-          );
-          const { found, notes } = await reduced(group, of, whole, tallies, running.notes);
-          return divided(found, notes);
-        })();
+        const withFactor = (step: AccumulatedStep<AnyTally>) => ({ ...step, factor: factorsOf(of, step.tally) });
+        if (!group) return withFactor(running.finished(running.close(), running.notes));
+        return finishOver(group, of, running, () => running.close()).then(withFactor);
       }) as never,
     };
   }
@@ -394,12 +384,13 @@ class Accumulating {
         return { ...result, notes: [...result.notes, worldNote(group!.size)] };
       },
       finish() {
-        const tallies = running.close();
-        checkAdded(of, tallies, own, "all");
-        if (!group) return running.finished(tallies, running.notes);
-        return reduced(group, of, whole, tallies, running.notes).then(({ found, notes }) =>
-          running.finished(found, notes),
-        );
+        const close = () => {
+          const tallies = running.close();
+          checkAdded(of, tallies, own, "all");
+          return tallies;
+        };
+        if (!group) return running.finished(close(), running.notes);
+        return finishOver(group, of, running, close, whole);
       },
     };
   }
@@ -446,11 +437,9 @@ class OneObjective extends Accumulating {
         fix: "use ahead(microBatches) or dividedLast(): no embeddings need to be held.",
       });
     }
-    if (!Array.isArray(microBatches) || microBatches.length === 0) throw notMicroBatches(name, typeof microBatches);
     checkObject(name, "call", call);
     rejectUnknown(name, "call option", call, ["scale", "engine", "group", "local"]);
-    const joined = joinBatches(objective, microBatches);
-    const finish = (whole: EvaluationWithGradients): GatheredStep<string> => {
+    const finish = (joined: JoinedParts, whole: EvaluationWithGradients): GatheredStep<string> => {
       const { gradients, ...evaluation } = whole;
       const { parts, shared } = joined.split(gradients);
       const numbers = Object.values(gradients).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
@@ -460,8 +449,18 @@ class OneObjective extends Accumulating {
       };
       return { ...evaluation, gradients: parts, shared, memory };
     };
-    const whole = objective.valueAndGradients(joined.batch, call as GroupCall) as unknown;
-    return whole instanceof Promise ? whole.then(finish) : finish(whole as EvaluationWithGradients);
+    const join = () => {
+      if (Array.isArray(microBatches) && microBatches.length > 0) return joinBatches(objective, microBatches);
+      throw notMicroBatches(name, Array.isArray(microBatches) ? "none" : typeof microBatches);
+    };
+    if (call.group === undefined) {
+      const joined = join();
+      return finish(joined, objective.valueAndGradients(joined.batch, call as GatheredCall));
+    }
+    const { group } = call;
+    return together(group, name, join).then(async (joined) =>
+      finish(joined, await objective.valueAndGradients(joined.batch, { ...call, group })),
+    );
   }
 }
 
@@ -475,22 +474,35 @@ async function overParts<Each>(
   return found;
 }
 
-/** The tallies of all ranks, and what any of them has to say. */
-async function reduced(
+/**
+ * The step of all ranks.
+ *
+ * @param close - this rank's tallies; called inside the first reduction, so that an error there is an error of all
+ * @param known - what divides, where it was reduced before
+ */
+async function finishOver(
   group: Group,
   of: Accumulated,
-  whole: ByPart<Denominator>,
-  tallies: ByPart<Tally>,
-  notes: readonly Note[],
-) {
-  let said: readonly Note[] = notes;
-  const found = await overParts(of, async (name) => {
-    const own = { tally: tallies[name]!, notes: name === of.partNames[0] ? notes : [] };
-    const walked = await walkOver(group, of.name, whole[name]!, () => own);
-    if (name === of.partNames[0]) said = walked.notes;
+  running: Running,
+  close: () => ByPart<Tally>,
+  known?: ByPart<Denominator>,
+): Promise<AccumulatedStep<AnyTally>> {
+  let closed: ByPart<Tally> | undefined;
+  const own = (name: string) => {
+    closed ??= close();
+    return closed[name]!;
+  };
+  const denominators =
+    known ?? (await overParts(of, (name) => denominatorOver(group, of.name, () => own(name).denominator)));
+  let said: readonly Note[] = [];
+  const tallies = await overParts(of, async (name) => {
+    // Notes are those of all parts; they go out with the first.
+    const notes = name === of.partNames[0] ? running.notes : [];
+    const walked = await walkOver(group, of.name, denominators[name]!, () => ({ tally: own(name), notes }));
+    said = [...said, ...walked.notes];
     return walked.tally;
   });
-  return { found, notes: said };
+  return running.finished(tallies, said);
 }
 
 /** @throws `denominator` where what was added is not what was counted ahead */
@@ -510,11 +522,13 @@ function checkAdded(of: Accumulated, tallies: ByPart<Tally>, own: ByPart<Denomin
   }
 }
 
-function factorOf({ denominator, contract }: Tally, objective: { readonly reduction?: { readonly onEmpty?: string } }) {
-  const { value } = denominator;
-  if (value !== 0) return 1 / value;
-  const onEmpty = contract.reduction?.onEmpty ?? objective.reduction?.onEmpty;
-  return onEmpty === "nan" ? Number.NaN : 0;
+/** What accumulated gradients are multiplied by: one number, or one a part. */
+function factorsOf({ isWeighted }: Accumulated, tally: AnyTally): number | ByPart<number> {
+  const factors = Object.entries(talliesOf(tally)).map(([name, { denominator, contract }]) => {
+    const empty = contract.reduction.onEmpty === "nan" ? Number.NaN : 0;
+    return [name, denominator.value === 0 ? empty : 1 / denominator.value] as const;
+  });
+  return isWeighted ? Object.fromEntries(factors) : factors[0]![1];
 }
 
 /** The options of a micro-batch's call, its scale a number. */

@@ -61,6 +61,21 @@ export async function consent<Found>(
   return { own: own!, sums: sums.subarray(HEAD) };
 }
 
+/**
+ * Does some work on every rank that may fail on any: then it is an error of all.
+ *
+ * @param signature - what must be the same on every rank
+ */
+export async function together<Found>(
+  group: Group,
+  where: string,
+  work: () => Found,
+  signature: Json = null,
+): Promise<Found> {
+  const lanes = new BigInt64Array(0);
+  return (await consent(group, where, 0, work, () => ({ signature, lanes }))).own;
+}
+
 /** Every rank's text, in rank order. */
 export async function gatherTexts(group: Group, text: string): Promise<readonly string[]> {
   const gathered = await group.allGather(new TextEncoder().encode(text));

@@ -2,7 +2,7 @@ import type { Contract, Json } from "../contract/index.js";
 import { type Denominator, type Exchanged, type Group, Spread } from "../tally/index.js";
 import { isTensor, sizeOf, type Tensor, type Unlabeled, view } from "../tensor/index.js";
 import { type AnyBatch, type BoundBatch, bindBatch, specOf } from "./batch.js";
-import { consent, gatherTexts } from "./consensus.js";
+import { consent, gatherTexts, together } from "./consensus.js";
 import type { LossDefinition } from "./definition.js";
 import type { Counted } from "./divisor.js";
 import { checkJoinable, Joining, joinableAxes, type Lengths, pairFields, withoutPairs } from "./joined.js";
@@ -82,7 +82,7 @@ export class GroupStep {
     const lengths = await this.gatherLengths(axes, local);
     const own = this.isShared ? group.rank : undefined;
     // Of lengths that all ranks know, so that it is refused on all or on none.
-    const joining = new Joining(definition, options, axes, lengths, own);
+    const joining = new Joining(definition, options, axes, lengths, "rank", own);
     const pairs = pairFields(definition, options, given);
     if (pairs.length > 0) {
       await this.together(() => {
@@ -94,7 +94,7 @@ export class GroupStep {
 
   /** The spread over all ranks. */
   async addUp(spread: () => Spread): Promise<Spread> {
-    const { own } = await this.together(spread);
+    const own = await this.together(spread);
     const texts = await gatherTexts(this.group, JSON.stringify(own));
     const [first, ...others] = texts.map((text) => Spread.fromJSON(JSON.parse(text)));
     return others.reduce((sum, next) => sum.merge(next), first!);
@@ -144,7 +144,10 @@ export class GroupStep {
         continue;
       }
       if (isShared && !isLocal && joining.needs(name, found)) {
-        const sum = await group.reduceScatterSum(new Float64Array(found.data as Float64Array), joining.counts(name, found));
+        const sum = await group.reduceScatterSum(
+          new Float64Array(found.data as Float64Array),
+          joining.counts(name, found),
+        );
         own.data.set(sum);
       } else own.data.set(joining.rowsOf(name, found, group.rank) as Float64Array);
     }
@@ -164,12 +167,8 @@ export class GroupStep {
   }
 
   /** Something that every rank does on its own, and that may fail on any. */
-  private together<Found>(work: () => Found): Promise<{ readonly own: Found }> {
-    const { group, objective } = this;
-    return consent(group, objective.name, 0, work, () => ({
-      signature: this.signature,
-      lanes: new BigInt64Array(0),
-    }));
+  private together<Found>(work: () => Found): Promise<Found> {
+    return together(this.group, this.objective.name, work, this.signature);
   }
 
   /** What of a batch must be the same on every rank. */

@@ -31,6 +31,7 @@ export class Joining {
   /**
    * @param axes - along which rows of all parts lie one after the other
    * @param lengths - of the parts, in order
+   * @param part - what a part is, in words
    * @param own - the part whose units the joined batch has; all without it
    */
   constructor(
@@ -38,6 +39,7 @@ export class Joining {
     private readonly options: object,
     private readonly axes: readonly string[],
     private readonly lengths: readonly Lengths[],
+    private readonly part: "rank" | "micro-batch",
     private readonly own?: number,
   ) {
     this.unitAxis = definition.unitShape[0]!;
@@ -149,7 +151,9 @@ export class Joining {
     if (name === "mask" || name === "weights") return this.common(name, batch, part);
     const tensor = batch[name] as Tensor | undefined;
     if (!tensor)
-      throw this.wrong("missing-field", name, `no ${name} in part ${part}`, [`${name} in every part, or in none`]);
+      throw this.wrong("missing-field", name, `no ${name} on ${this.named(part)}`, [
+        `${name} in every ${this.part}, or in none`,
+      ]);
     const spec = specOf(definition.fields, name);
     const axes = this.axesIn(name, tensor);
     if (spec.indexes !== undefined && this.isJoined(spec.indexes))
@@ -178,8 +182,8 @@ export class Joining {
     if (axes.length !== 2 || !this.isJoined(columns) || definition.fields[name]?.holds !== "flags") return;
     const [rows, own, all] = [lengths[part]![axes[0]!]!, lengths[part]![columns!]!, this.total(columns!)];
     if (shape[0] === rows && (shape[1] === own || shape[1] === all)) return;
-    throw this.wrong("shape", name, `${formatShape(shape)} in part ${part}`, [
-      `${formatShape([rows, own])} for the part's own keys, or ${formatShape([rows, all])} for all keys`,
+    throw this.wrong("shape", name, `${formatShape(shape)} on ${this.named(part)}`, [
+      `${formatShape([rows, own])} for its own keys, or ${formatShape([rows, all])} for all keys`,
     ]);
   }
 
@@ -193,9 +197,9 @@ export class Joining {
       // What is no index of the part is none of the whole: refused where the unit counts, as in a batch alone.
       data[unit] = label >= 0 && label < length ? label + offset : -1;
       if (data[unit] !== -1 || !counts(unit)) continue;
-      throw this.wrong("value", name, `${label} at [${unit}] of part ${part}`, [
-        `an index of the part's own ${length} rows of keys, 0..${length - 1}`,
-        "labels count the keys of their own part: the offset among all keys is added to them.",
+      throw this.wrong("value", name, `${label} at [${unit}] of ${this.named(part)}`, [
+        `an index of its own ${length} rows of keys, 0..${length - 1}`,
+        `labels count the keys of their own ${this.part}: the offset among all keys is added to them.`,
       ]);
     }
     return view(data, tensor.shape, tensor.role, "float64", true);
@@ -223,9 +227,9 @@ export class Joining {
   private checkPaired(axis: string, part: number): void {
     const { [this.unitAxis]: rows, [axis]: keys } = this.lengths[part]!;
     if (keys! >= rows!) return;
-    throw this.wrong("shape", "keys", `${keys} keys for ${rows} rows in part ${part}`, [
-      "at least one key a row in every part",
-      "say which key of its part belongs to a row: labels.",
+    throw this.wrong("shape", "keys", `${keys} keys for ${rows} rows on ${this.named(part)}`, [
+      `at least one key a row in every ${this.part}`,
+      `say which key of its own ${this.part} belongs to a row: labels.`,
     ]);
   }
 
@@ -234,8 +238,8 @@ export class Joining {
     const { definition, options, lengths, unitAxis, views } = this;
     const odd = lengths.findIndex((each) => each[unitAxis]! % views !== 0);
     if (odd !== -1) {
-      throw this.wrong("shape", unitAxis, `${lengths[odd]![unitAxis]} rows in part ${odd}`, [
-        `${views} views of every example in every part`,
+      throw this.wrong("shape", unitAxis, `${lengths[odd]![unitAxis]} rows on ${this.named(odd)}`, [
+        `${views} views of every example in every ${this.part}`,
       ]);
     }
     for (const { indexes, pairsRowsUnless } of Object.values(definition.fields)) {
@@ -245,8 +249,8 @@ export class Joining {
       throw this.wrong(
         "shape",
         "keys",
-        `${lengths[part]![indexes!]} keys for ${lengths[part]![unitAxis]} queries in part ${part}`,
-        ["as many in every part", "pair row i with key i in each part."],
+        `${lengths[part]![indexes!]} keys for ${lengths[part]![unitAxis]} queries on ${this.named(part)}`,
+        [`as many in every ${this.part}`, `pair row i with key i in each ${this.part}.`],
       );
     }
   }
@@ -256,7 +260,7 @@ export class Joining {
     const numberOf = (value: Tensor | number | undefined) => (isTensor(value) ? Number(value.data[0]) : value);
     const other = others.find((value) => !Object.is(numberOf(value), numberOf(first)));
     if (other === undefined) return first;
-    throw this.wrong("value", name, `${numberOf(first)} and ${numberOf(other)}`, ["the same in every part"]);
+    throw this.wrong("value", name, `${numberOf(first)} and ${numberOf(other)}`, [`the same in every ${this.part}`]);
   }
 
   /** 1 for the own part's units, 0 for all others. */
@@ -280,7 +284,7 @@ export class Joining {
         "shape",
         name,
         `${first.dtype} ${formatShape(first.shape)} and ${other.dtype} ${formatShape(other.shape)}`,
-        ["rows of one width and dtype in every part"],
+        [`rows of one width and dtype in every ${this.part}`],
       );
     }
     const rows = this.total(axis);
@@ -295,6 +299,10 @@ export class Joining {
       }
     }
     return view(data, [rows, ...rest], first.role, first.dtype, first.weak);
+  }
+
+  private named(part: number): string {
+    return `${this.part} ${part}`;
   }
 
   private axesIn(name: string, tensor: Tensor): readonly string[] {
@@ -384,7 +392,7 @@ export function joinBatches({ name, definition, options }: Objective, given: rea
   for (const batch of given) checkJoinable(name, batch);
   const axes = joinableAxes(definition);
   const lengths = given.map((batch) => bindBatch(definition, options, withoutPairs(definition, options, batch)).sizes);
-  const joining = new Joining(definition, options, axes, lengths);
+  const joining = new Joining(definition, options, axes, lengths, "micro-batch");
   return {
     batch: joining.batch(given),
     split(whole) {

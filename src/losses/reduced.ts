@@ -44,14 +44,14 @@ export function walkLanes({ tally, notes }: Walked): BigInt64Array {
  * The tally of all ranks, and what any of them has to say, from the sums of their lanes.
  *
  * @param denominator - that of all ranks
- * @param couples - whether all ranks together made one batch
+ * @param isOneBatch - whether all ranks together made one batch
  */
 export async function readWalk(
   group: Group,
   sums: BigInt64Array,
   own: Walked,
   denominator: Denominator,
-  couples: boolean,
+  isOneBatch: boolean,
 ): Promise<Walked> {
   const [open, said, batches, ...ranBy] = sums.subarray(LANES);
   const notes = said === 0n ? [] : await gatherNotes(group, own.notes);
@@ -59,13 +59,13 @@ export async function readWalk(
     const texts = await gatherTexts(group, JSON.stringify(own.tally));
     return { tally: total(texts.map((text) => Tally.fromJSON(JSON.parse(text)))), notes };
   }
-  const { contract, unitAxes } = own.tally;
+  const { contract, unitAxes, couples } = own.tally;
   const tally = new Tally({
     contract,
     unitAxes,
     couples,
     engines: engines.filter((_, i) => ranBy[i] !== 0n),
-    batches: couples ? 1 : Number(batches),
+    batches: isOneBatch ? 1 : Number(batches),
     numerator: ExactSum.fromLanes(sums, 0),
     denominator,
     openNumerators: new Map(),

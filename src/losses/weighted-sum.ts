@@ -13,7 +13,7 @@ import {
 import type { Tensor } from "../tensor/index.js";
 import type { AnyBatch } from "./batch.js";
 import { checkGroup, worldNote } from "./call.js";
-import { consent } from "./consensus.js";
+import { together } from "./consensus.js";
 import type { CallOptions, Evaluation, EvaluationWithGradients, GroupCall, Objective } from "./objective.js";
 
 /** A part of a weighted sum: an objective and the finite factor of its value. */
@@ -249,13 +249,8 @@ export class WeightedSum<P extends WeightedParts> {
     call: { readonly [key: string]: Json },
     evaluate: (name: keyof P & string) => Promise<E>,
   ) {
-    await consent(
-      group,
-      this.name,
-      0,
-      () => this.checkBatch(batch),
-      () => ({ signature: { contract: this.contract as unknown as Json, call }, lanes: new BigInt64Array(0) }),
-    );
+    const signature = { contract: this.contract as unknown as Json, call };
+    await together(group, this.name, () => this.checkBatch(batch), signature);
     const found: Partial<Record<keyof P & string, E>> = {};
     for (const name of this.names) found[name] = await evaluate(name);
     return this.combine((name) => found[name]!);

@@ -84,6 +84,11 @@ export class Tally {
     return this.parts.unitAxes;
   }
 
+  /** Whether a unit's loss depends on the other units of its batch. */
+  get couples(): boolean {
+    return this.parts.couples;
+  }
+
   /** What divides, exact. */
   get denominator(): Denominator {
     return this.parts.denominator;
