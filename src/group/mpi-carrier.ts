@@ -1,5 +1,5 @@
 import { LosswrightError } from "../errors/index.js";
-import { type NodeProcess, type NodeWorker, nodeBuiltin } from "../host/index.js";
+import { type NodeProcess, nodeBuiltin } from "../host/index.js";
 import type { Carrier } from "./carrier.js";
 import {
   familyNames,
@@ -85,17 +85,22 @@ export class MpiCarrier implements Carrier {
    */
   static async start(library: MpiLibrary, options: MpiCarrierOptions): Promise<MpiCarrier> {
     const process = nodeBuiltin("node:process")!;
-    const watch = await watchOver(options.timeoutSeconds);
+    const watch = watchOver(
+      options.timeoutSeconds,
+      `this rank waited ${options.timeoutSeconds} s in mpi() for the other ranks: one of them ended before it called mpi(), or never calls it`,
+    );
+    // MPI changes the environment while it starts, which no other thread may read then: a thread that starts does.
+    await watch.isOn;
     let world: Ranks;
     try {
       world = library.start();
     } finally {
-      await watch.terminate();
+      await watch.end();
     }
     const carrier = new MpiCarrier(process, library, world, options);
     const launched = launchedRanks(process.env);
     if (world.size === 1 && launched > 1) {
-      carrier.finish();
+      await carrier.finish().end();
       throw wrongLauncher(process, library, launched);
     }
     const copies = [world.duplicate(), world.duplicate()];
@@ -185,7 +190,7 @@ export class MpiCarrier implements Carrier {
     await this.until("close", this.said!, () => this.isEverybodyGone());
     const failure = this.whoIsGone("close");
     if (failure) throw failure;
-    this.finish();
+    await this.finish().end();
   }
 
   private async call<Result>(during: string, run: (data: Ranks) => Promise<Result>): Promise<Result> {
@@ -290,9 +295,22 @@ export class MpiCarrier implements Carrier {
   /** Says goodbye to all other ranks, once. */
   private say(failed: boolean, words: string): void {
     if (this.said) return;
+    if (failed) this.outlast();
     const message = encode({ rank: this.rank, failed, completed: this.completed, words: words.replace(/\.$/, "") });
     const { news } = this;
     this.said = news ? this.others().map((r) => news.send(message, r)) : [];
+  }
+
+  /**
+   * Once all have said goodbye the first of them ends, and a launcher sends SIGTERM to the others, of which each may have
+   * its error to print still: it does, and ends then.
+   */
+  private outlast(): void {
+    if (this.process.listenerCount("SIGTERM") > 0) return;
+    this.process.on("SIGTERM", () => {
+      this.leave();
+      this.process.exit(143);
+    });
   }
 
   private get isCalling(): boolean {
@@ -325,7 +343,8 @@ export class MpiCarrier implements Carrier {
       this.say(failed, failed ? `rank ${this.rank} failed: ${reason}` : "ended without close()");
       const why = this.meet(failed);
       if (why === undefined) {
-        this.finish();
+        // All are here: MPI ends at once, and where it does not, nothing is lost.
+        this.finish(Math.min(this.timeoutSeconds, 10 * GRACE_SECONDS));
         return;
       }
       this.print(`rank ${this.rank} ends the run: ${why}.`);
@@ -351,8 +370,7 @@ export class MpiCarrier implements Carrier {
       if (!failed && (hasFailed || failure)) {
         failed = true;
         seconds = Math.min(seconds, (performance.now() - began) / 1000 + GRACE_SECONDS);
-        // The launcher sends it when the first of the ranks has ended, and this one may have its error to print still.
-        this.process.on("SIGTERM", () => {});
+        this.outlast();
         if (!hasFailed && failure) {
           this.print(failure.words);
           this.process.exitCode = 1;
@@ -366,10 +384,12 @@ export class MpiCarrier implements Carrier {
     }
   }
 
-  /** Ends MPI together with the others. */
-  private finish(): void {
+  /** Ends MPI together with the others. Gives the thread that watched over it. */
+  private finish(seconds = this.timeoutSeconds): Watch {
     this.leave();
+    const watch = watchOver(seconds, `rank ${this.rank} waited ${seconds} s in MPI_Finalize for the others`);
     this.library.finish();
+    return watch;
   }
 
   private leave(): void {
@@ -432,14 +452,18 @@ function decode(message: Uint8Array): Goodbye {
   return { rank: rank!, failed: failed === 1, completed: completed!, words };
 }
 
-/**
- * Ends the process after the time limit, unless it is terminated before: MPI_Init comes back when all ranks have come, and
- * until then nothing else runs in this thread.
- */
-async function watchOver(timeoutSeconds: number): Promise<NodeWorker> {
+/** A thread that ends the process after the time limit, unless it is ended before. */
+interface Watch {
+  /** When the thread has started. */
+  readonly isOn: Promise<void>;
+  end(): Promise<unknown>;
+}
+
+/** MPI_Init and MPI_Finalize come back when all ranks have come, and until then nothing else runs in their thread. */
+function watchOver(timeoutSeconds: number, words: string): Watch {
   const { Worker } = nodeBuiltin("node:worker_threads")!;
-  const words = `losswright: this rank waited ${timeoutSeconds} s in mpi() for the other ranks: one of them ended before it called mpi(), or never calls it.\n`;
-  const workerData = { words, milliseconds: Math.min(1000 * timeoutSeconds, LONGEST_TIMER) };
+  const milliseconds = Math.min(1000 * timeoutSeconds, LONGEST_TIMER);
+  const workerData = { words: `losswright: ${words}.\n`, milliseconds };
   const source = `
     const { milliseconds, words } = require("node:worker_threads").workerData;
     setTimeout(() => {
@@ -447,13 +471,12 @@ async function watchOver(timeoutSeconds: number): Promise<NodeWorker> {
       process.kill(process.pid, "SIGKILL");
     }, milliseconds);`;
   const worker = new Worker(source, { eval: true, workerData, execArgv: [], env: {} });
-  // MPI changes the environment while it starts, which no other thread may read then: a thread that starts does.
-  await new Promise<void>((resolve) => {
+  const isOn = new Promise<void>((resolve) => {
     worker.on("online", resolve);
-    // Where no thread can be had, MPI starts without the limit.
+    // Where no thread can be had, MPI goes without the limit.
     worker.on("error", () => resolve());
   });
-  return worker;
+  return { isOn, end: () => worker.terminate() };
 }
 
 function wrongLauncher({ env }: NodeProcess, { family, path }: MpiLibrary, launched: number): LosswrightError {

@@ -26,7 +26,7 @@ const faults = {
   exit: () => process.exit(3),
   // At a time at which the others wait.
   kill: () => {
-    compute(300);
+    compute(800);
     process.kill(process.pid, "SIGKILL");
   },
   late: () => new Promise((resolve) => setTimeout(resolve, 6000)).then(() => group.allReduceSum(values)),
