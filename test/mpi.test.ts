@@ -2,39 +2,14 @@
  * mpi() under the launchers of Open MPI and MPICH: rank programs of `test/mpi` run as processes, and what they print is
  * held against what must happen. Every run has a limit of its own, and a run that reaches it fails: nothing may hang.
  */
-import { spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { mpi } from "../src/group/mpi.js";
-import { compiledCommand, plainEnvironment, root, runCommand } from "./instruments/command.js";
+import { compiledCommand, root, runCommand } from "./instruments/command.js";
+import { type Family, families, hasLauncher, launchers, mpirun, names, type Run } from "./instruments/mpirun.js";
 
 const { folder, dist } = compiledCommand("mpi");
-
-type Family = "openmpi" | "mpich";
-const families: readonly Family[] = ["openmpi", "mpich"];
-const names = { openmpi: "Open MPI", mpich: "MPICH" };
-const isRoot = process.getuid?.() === 0;
-/** The launchers refuse root, and more ranks than cores, unless they are told. */
-const flags = { openmpi: [...(isRoot ? ["--allow-run-as-root"] : []), "--oversubscribe"], mpich: [] };
-
-/** The command of a family's launcher, or undefined. */
-function launcherOf(family: Family): string | undefined {
-  const isIts = family === "openmpi" ? /Open ?(MPI|RTE)/ : /HYDRA/;
-  return [`mpirun.${family}`, "mpirun", "mpiexec"].find((command) => {
-    const { stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
-    return isIts.test(stdout ?? "");
-  });
-}
-const launchers = { openmpi: launcherOf("openmpi"), mpich: launcherOf("mpich") };
-
-interface Run {
-  /** What all ranks and the launcher printed. */
-  readonly text: string;
-  readonly code: number | null;
-  /** What begins so, each to the end of its line: ranks print at once, so it may begin in the middle of another's. */
-  lines(start: string | RegExp): string[];
-}
 
 interface Launch {
   /** A program of test/mpi, with what it is given after the sources. */
@@ -43,49 +18,20 @@ interface Launch {
   readonly flags?: readonly string[];
 }
 
-/** Runs a program under a launcher; rejects where it does not end in time. */
-function launch(family: Family, { program, ranks = 3, flags: more = [] }: Launch, seconds = 45): Promise<Run> {
+/** Runs a program of test/mpi under a launcher. */
+function launch(family: Family, { program, ranks = 3, flags: more = [] }: Launch, seconds?: number): Promise<Run> {
   const [name, ...rest] = program;
-  const command = [...flags[family], ...more, "-n", String(ranks), process.execPath];
-  const child = spawn(launchers[family]!, [...command, join(root, "test", "mpi", name!), dist, ...rest], {
-    env: plainEnvironment({ NO_COLOR: "1" }),
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let text = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (part) => (text += part));
-  return new Promise((resolve, reject) => {
-    const limit = setTimeout(() => {
-      // The launcher ends its ranks before it ends itself.
-      child.kill("SIGTERM");
-      setTimeout(() => child.kill("SIGKILL"), 5000).unref();
-      reject(new Error(`${names[family]}: ${program.join(" ")} did not end within ${seconds} s:\n${text}`));
-    }, 1000 * seconds);
-    child.on("error", reject);
-    child.on("close", (code) => {
-      clearTimeout(limit);
-      const lines = (start: string | RegExp) => {
-        const pattern = typeof start === "string" ? start.replace(/[.()[\]]/g, "\\$&") : start.source;
-        return text.match(new RegExp(`${pattern}[^\n]*`, "g")) ?? [];
-      };
-      resolve({ text, code, lines });
-    });
+  return mpirun(family, ranks, [join(root, "test", "mpi", name!), dist, ...rest], {
+    more,
+    ...(seconds !== undefined && { seconds }),
   });
 }
 
 /** Each rank of so many, once. */
 const everyRank = (ranks: number, words: (rank: number) => string) => Array.from({ length: ranks }, (_, r) => words(r));
 
-/** Set where both can be installed: what skips there would hide a mistake. */
-const isNeeded = process.env.LOSSWRIGHT_REQUIRE_MPI === "1";
-
 describe.each(families)("a group over %s", (family) => {
-  if (!launchers[family]) {
-    const reason = `no launcher of ${names[family]} (mpirun.${family}, mpirun)`;
-    if (isNeeded)
-      it("has a launcher where it can be installed", () => expect.fail(`${reason}; run scripts/install-mpi.sh`));
-    else it.skip(`is not tested: ${reason}; scripts/install-mpi.sh installs it`);
-    return;
-  }
+  if (!hasLauncher(family)) return;
 
   it("gives on 1 to 4 ranks what one process computes, keeps the event loop turning, and leaves nothing behind", async () => {
     for (const ranks of [1, 2, 3, 4]) {
