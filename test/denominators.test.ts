@@ -2,7 +2,15 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { canonicalText } from "../src/contract/index.js";
-import { crossEntropy, dpo, LosswrightError, objectiveNames, squaredError, tensor } from "../src/index.js";
+import {
+  crossEntropy,
+  dpo,
+  LosswrightError,
+  objectiveNames,
+  policyGradient,
+  squaredError,
+  tensor,
+} from "../src/index.js";
 import { type Case, drawn } from "./instruments/batches.js";
 
 describe.each(objectiveNames())("%s: its denominator", (name) => {
@@ -48,6 +56,14 @@ describe("a denominator without logits", () => {
     const perRow = tensor([[1], [1]]);
     const act = () => squaredError().denominator({ mask: perRow });
     expect(act).toThrow(expect.objectContaining({ code: "missing-field" }));
+  });
+
+  it("is not told by a field of which one entry holds for several units", () => {
+    const advantages = tensor(Float64Array.of(1, 2, 3));
+    const objective = policyGradient();
+    expect(() => objective.denominator({ advantages })).toThrow(expect.objectContaining({ code: "missing-field" }));
+    expect(objective.denominator({ advantages, mask: tensor(new Uint8Array(12).fill(1), [3, 4]) }).value).toBe(12);
+    expect(objective.denominator({ advantages, logProbs: tensor(new Float64Array(12), [3, 4]) }).value).toBe(12);
   });
 
   it("leaves an evaluation without logits the error that it was", () => {

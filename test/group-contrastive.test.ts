@@ -508,12 +508,59 @@ describe("objectives that every rank computes whole", () => {
   });
 });
 
+describe("flags of pairs", () => {
+  const take = embeddings(new Random(12), 4, "float64");
+  const [queries, keys] = [take(0, 2), take(2, 4)];
+
+  it("are 0 or 1 over ranks and micro-batches as they are in one batch", async () => {
+    const batch = { queries, keys, excludeMask: tensor([0, 0.3, 0, 0], [2, 2]) };
+    const wanted = expect.objectContaining({ code: "value", field: "excludeMask", index: [0, 1] });
+    expect(() => infoNce().evaluate(batch)).toThrow(wanted);
+    expect(() => accumulation(infoNce()).gathered([batch, batch])).toThrow(wanted);
+    const errors = await errorsOnRanks(2, (group) => infoNce().evaluate(batch, { group }));
+    for (const error of errors) expect(error).toEqual(wanted);
+  });
+
+  it("may be of any dtype on any rank, also where a rank has no row or all columns", async () => {
+    const flags = [0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    const whole = clip().evaluate({
+      images: take(0, 4),
+      texts: take(0, 4),
+      logScale: 1,
+      excludeMask: tensor(Uint8Array.from(flags), [4, 4]),
+    });
+    for (const [cut, masks] of [
+      [0, [tensor(new Uint8Array(0), [0, 4]), tensor(Float64Array.from(flags), [4, 4])]],
+      [0, [tensor(new Uint8Array(0), [0, 0]), tensor(Uint8Array.from(flags), [4, 4])]],
+      [2, [tensor(flags.slice(0, 8).map(Boolean), [2, 4]), tensor(Int32Array.from(flags.slice(8)), [2, 4])]],
+    ] as const) {
+      const ranks = await onRanks(2, (group) => {
+        const [from, to] = group.rank === 0 ? [0, cut] : [cut, 4];
+        const pairs = { images: take(from, to), texts: take(from, to), logScale: 1 };
+        return clip().evaluate({ ...pairs, excludeMask: masks[group.rank]! }, { group });
+      });
+      for (const { value } of ranks) expect(bits(value)).toBe(bits(whole.value));
+    }
+  });
+
+  it("labels may be of another integer dtype on another rank", async () => {
+    const whole = infoNce().evaluate({ queries, keys, labels: tensor(Int32Array.of(1, 0)) });
+    const twice = await onRanks(2, (group) => {
+      const rows = { queries: take(group.rank, group.rank + 1), keys: take(2 * group.rank, 2 * group.rank + 2) };
+      const label = group.rank === 0 ? tensor(Int32Array.of(1)) : tensor(BigInt64Array.of(0n));
+      return infoNce().evaluate({ ...rows, labels: label }, { group });
+    });
+    expect(twice[0]!.value).toBe(twice[1]!.value);
+    expect(whole.denominator).toBe(twice[0]!.denominator);
+  });
+});
+
 describe("contrastive ranks that do not fit each other", () => {
   const take = embeddings(new Random(5), 4, "float64");
   const pairs = { images: take(0, 4), texts: take(0, 4), logScale: 1 };
 
   it.each([
-    ["another learned scale", { ...pairs, logScale: 1.25 }, /logScale: "1" and "1\.25"/],
+    ["another learned scale", { ...pairs, logScale: 1.25 }, /scalars\.logScale: "1" and "1\.25"/],
     [
       "another width",
       { images: tensor(new Float64Array(16), [4, 4]), texts: tensor(new Float64Array(16), [4, 4]), logScale: 1 },

@@ -12,6 +12,7 @@ import {
   huber,
   infoNce,
   LosswrightError,
+  listNet,
   type Objective,
   objectiveNames,
   policyGradient,
@@ -253,6 +254,18 @@ describe("a weighted sum", () => {
     value: { predictions: reals(2 * from, 2 * to, 2), targets: reals(2 * from, 2 * to, 5) },
   });
 
+  it("takes no scale and no engine but those that are", () => {
+    for (const [call, field] of [
+      [{ scale: "2" }, "scale"],
+      [{ engine: "" }, "engine"],
+      [{ scale: Number.NaN }, "scale"],
+    ] as const) {
+      expect(() => sum.valueAndGradients(batch(0, 2), call as never)).toThrow(
+        expect.objectContaining({ code: "option", field }),
+      );
+    }
+  });
+
   it("over ranks has the bits of one process, part by part", async () => {
     const whole = sum.valueAndGradients(batch(0, 7));
     const ranks = await onRanks(2, (group) =>
@@ -416,6 +429,108 @@ describe("ranks that do not fit each other", () => {
       });
     }
     for (const { next } of ranks) expect(next).toBe(6);
+  });
+
+  it.each([
+    ["evaluate", (group: Group, more: object) => crossEntropy().evaluate(batch, { group, ...more })],
+    ["valueAndGradients", (group: Group, more: object) => crossEntropy().valueAndGradients(batch, { group, ...more })],
+    [
+      "evaluate of a coupled objective",
+      (group: Group, more: object) => infoNce().evaluate({ queries: logits, keys: logits }, { group, ...more }),
+    ],
+    ["a weighted sum", (group: Group, more: object) => pair(0.5).evaluate({ a: batch, b: batch }, { group, ...more })],
+    [
+      "a weighted sum's gradients",
+      (group: Group, more: object) => pair(0.5).valueAndGradients({ a: batch, b: batch }, { group, ...more }),
+    ],
+    [
+      "accumulation counted ahead",
+      (group: Group, more: object) => accumulation(crossEntropy()).ahead([batch], { group, ...more }),
+    ],
+    [
+      "accumulation divided last",
+      (group: Group, more: object) => {
+        const step = accumulation(crossEntropy()).dividedLast();
+        step.add(batch);
+        return step.finish({ group, ...more });
+      },
+    ],
+    [
+      "gathered",
+      (group: Group, more: object) =>
+        accumulation(infoNce()).gathered([{ queries: logits, keys: logits }], { group, ...more }),
+    ],
+  ] as const)("an unknown option on one rank alone is told to all: %s", async (_, act) => {
+    const errors = await errorsOnRanks(2, (group) => act(group, group.rank === 1 ? { foo: 1 } : {}));
+    expect(errors[1]).toMatchObject({ code: "unknown", field: "foo" });
+    expect(errors[0]).toMatchObject({ code: "group", field: "rank 1", found: expect.stringMatching(/foo/) });
+  });
+
+  const pair = (weight: number) =>
+    weightedSum({ a: { objective: crossEntropy(), weight: 1 }, b: { objective: crossEntropy(), weight } });
+
+  it("weighted sums of other weights do not accumulate together", async () => {
+    const ahead = await errorsOnRanks(2, (group) =>
+      accumulation(pair(group.rank + 0.5)).ahead([{ a: batch, b: batch }], { group }),
+    );
+    const last = await errorsOnRanks(2, (group) => {
+      const step = accumulation(pair(group.rank + 0.5)).dividedLast();
+      step.add({ a: batch, b: batch });
+      return step.finish({ group });
+    });
+    for (const error of [...ahead, ...last]) {
+      expect(error).toMatchObject({
+        code: "group",
+        found: expect.stringMatching(/contract\.parts\.b\.weight: 0\.5 and 1\.5/),
+      });
+    }
+  });
+
+  it.each([
+    [
+      "another kind of objective",
+      (group: Group) => infoNce().evaluate({ queries: logits, keys: logits }, { group }),
+      /contract\.objective/,
+    ],
+    [
+      "a weighted sum",
+      (group: Group) => pair(0.5).evaluate({ a: batch, b: batch }, { group }),
+      /contract\.objective: "crossEntropy" and "weightedSum"/,
+    ],
+    [
+      "an evaluation beside gradients",
+      (group: Group) => crossEntropy().evaluate(batch, { group }),
+      /call\.by: "valueAndGradients" and "evaluate"/,
+    ],
+    ["an accumulated step", (group: Group) => accumulation(crossEntropy()).ahead([batch], { group }), /call/],
+  ] as const)("%s: the words are of contracts and calls, not of sums", async (_, odd, words) => {
+    for (const error of await whenOneDiffers(odd)) {
+      expect(error).toMatchObject({ code: "group", field: "rank 1", found: expect.stringMatching(words) });
+    }
+  });
+
+  it("which units count is each rank's own affair: a mask of members on some ranks alone", async () => {
+    const list = { scores: tensor([[1, 2, 0.5]]), relevance: tensor([[1, 0, 2]]) };
+    const mask = tensor([[1, 1, 1]]);
+    const whole = listNet().evaluate({
+      scores: tensor([
+        [1, 2, 0.5],
+        [1, 2, 0.5],
+      ]),
+      relevance: tensor([
+        [1, 0, 2],
+        [1, 0, 2],
+      ]),
+    });
+    const ranks = await onRanks(2, (group) => listNet().evaluate(group.rank ? { ...list, mask } : list, { group }));
+    for (const { value } of ranks) expect(bits(value)).toBe(bits(whole.value));
+  });
+
+  it("several ranks that failed are all named", async () => {
+    const errors = await errorsOnRanks(4, (group) =>
+      crossEntropy().evaluate({ logits, labels: group.rank === 0 ? labels : tensor(Int32Array.of(0, 3)) }, { group }),
+    );
+    expect(errors[0]).toMatchObject({ field: "rank 1", found: expect.stringMatching(/ranks 2, 3 failed too/) });
   });
 
   it("a bad option of the call on one rank is told to all", async () => {

@@ -21,12 +21,8 @@ import { onRanks } from "./instruments/ranks.js";
 const header = 32;
 /** An exact sum is 72 integers of 64 bits: 69 limbs, and counts of NaN and of both infinities. */
 const exactSum = 72;
-/** Whether the ranks agree: how many failed, and four sums of hashes. */
-const agreement = 5;
-/** The weight that divides, and whether groups are open. */
-const denominator = agreement + exactSum + 1;
-/** The numerator, and five integers: open groups, notes, batches, and a count for each of two engines. */
-const numerator = agreement + exactSum + 5;
+/** Every agreement has as many lanes: how many ranks failed, four sums of hashes, an exact sum, and five integers. */
+const agreement = 5 + exactSum + 5;
 
 /** What one rank sends where every lane is gathered by all ranks, as threads do. */
 const lanes = (count: number, ranks: number) => 8 * count * (ranks - 1);
@@ -49,7 +45,7 @@ function rowsThereAndBack({ ranks, rows, rank, width, bytes }: Shape): number {
 
 const rowWise = ({ ranks }: Shape) => ({
   collectives: 2,
-  sent: lanes(denominator + numerator, ranks) + 2 * header * (ranks - 1),
+  sent: lanes(2 * agreement, ranks) + 2 * header * (ranks - 1),
 });
 
 /** Agreement on the form, the number of rows of each axis, rows there and back, and what every objective sends. */
@@ -57,7 +53,7 @@ const coupled = (axes: number, fields: number) => (shape: Shape) => {
   const { ranks } = shape;
   const collectives = 4 + 2 * fields;
   const sent =
-    lanes(agreement + denominator + numerator, ranks) +
+    lanes(3 * agreement, ranks) +
     8 * axes * (ranks - 1) +
     fields * rowsThereAndBack(shape) +
     collectives * header * (ranks - 1);
@@ -145,7 +141,7 @@ describe("micro-batches", () => {
         return group.traffic;
       });
       for (const { collectives, sent } of counted) {
-        expect({ collectives, sent }).toEqual({ collectives: 2, sent: lanes(denominator + numerator, 2) + 2 * header });
+        expect({ collectives, sent }).toEqual({ collectives: 2, sent: lanes(2 * agreement, 2) + 2 * header });
       }
     }
   });

@@ -2,6 +2,7 @@ import { checkObject, LosswrightError, rejectUnknown } from "../errors/index.js"
 import {
   type AnyBatch,
   type CallOptions,
+  checkGroup,
   denominatorOver,
   type EvaluationWithGradients,
   type GroupCall,
@@ -193,6 +194,8 @@ export function accumulation(objective: Objective | WeightedSum<WeightedParts>, 
 /** What accumulating needs of an objective or a weighted sum: everything by part, one part of no name where there is one. */
 interface Accumulated {
   readonly name: string;
+  /** Of the whole: a weighted sum's says its weights. */
+  readonly contract: object;
   readonly partNames: readonly string[];
   readonly contracts: ByPart<Contract>;
   readonly isWeighted: boolean;
@@ -218,7 +221,14 @@ const ALONE = "";
 function sumOf(sum: WeightedSum<WeightedParts>): Accumulated {
   const { parts } = sum.contract;
   const contracts = Object.fromEntries(Object.entries(parts).map(([name, { contract }]) => [name, contract]));
-  return { name: sum.name, partNames: Object.keys(parts).sort(), contracts, isWeighted: true, objective: sum as never };
+  return {
+    name: sum.name,
+    contract: sum.contract,
+    partNames: Object.keys(parts).sort(),
+    contracts,
+    isWeighted: true,
+    objective: sum as never,
+  };
 }
 
 function denominatorsOf(of: AnyDenominator): ByPart<Denominator> {
@@ -295,20 +305,19 @@ class Accumulating {
     options: { readonly group?: Group } = {},
   ): StepAhead<AnyBatch, Result, AnyTally, unknown> | Promise<StepAhead<AnyBatch, Result, AnyTally, unknown>> {
     const { of } = this;
-    const group = groupOf(of.name, options);
+    const group = groupIn(of.name, options);
+    const count = () => {
+      checkGroupOptions(of.name, options);
+      return this.count(microBatches);
+    };
     if (!group) {
-      const own = this.count(microBatches);
+      const own = count();
       return this.stepAhead(own, own, undefined);
     }
     // Counted inside the first reduction, so that what is wrong on one rank is told to all.
-    let counted: ByPart<Denominator> | undefined;
-    const own = () => {
-      counted ??= this.count(microBatches);
-      return counted;
-    };
-    return overParts(of, (name) => denominatorOver(group, of.name, () => own()[name]!)).then((whole) =>
-      this.stepAhead(own(), whole, group),
-    );
+    const own = once(count);
+    const denominatorOf = (name: string) => denominatorOver(group, of.name, of.contract, () => own()[name]!);
+    return overParts(of, denominatorOf).then((whole) => this.stepAhead(own(), whole, group));
   }
 
   dividedLast(): StepDividedLast<AnyBatch, Result, AnyTally, unknown> {
@@ -332,10 +341,14 @@ class Accumulating {
         return result;
       },
       finish: ((given: { readonly group?: Group } = {}) => {
-        const group = groupOf(of.name, given);
+        const group = groupIn(of.name, given);
+        const close = () => {
+          checkGroupOptions(of.name, given);
+          return running.close();
+        };
         const withFactor = (step: AccumulatedStep<AnyTally>) => ({ ...step, factor: factorsOf(of, step.tally) });
-        if (!group) return withFactor(running.finished(running.close(), running.notes));
-        return finishOver(group, of, running, () => running.close()).then(withFactor);
+        if (!group) return withFactor(running.finished(close(), running.notes));
+        return finishOver(group, of, running, close).then(withFactor);
       }) as never,
     };
   }
@@ -417,7 +430,7 @@ class OneObjective extends Accumulating {
     options: MergeOptions,
   ) {
     const { name, contract } = objective;
-    const of = { name, partNames: [ALONE], contracts: { [ALONE]: contract }, isWeighted: false };
+    const of = { name, contract, partNames: [ALONE], contracts: { [ALONE]: contract }, isWeighted: false };
     super({ ...of, objective: objective as never }, options);
   }
 
@@ -437,8 +450,6 @@ class OneObjective extends Accumulating {
         fix: "use ahead(microBatches) or dividedLast(): no embeddings need to be held.",
       });
     }
-    checkObject(name, "call", call);
-    rejectUnknown(name, "call option", call, ["scale", "engine", "group", "local"]);
     const finish = (joined: JoinedParts, whole: EvaluationWithGradients): GatheredStep<string> => {
       const { gradients, ...evaluation } = whole;
       const { parts, shared } = joined.split(gradients);
@@ -449,17 +460,19 @@ class OneObjective extends Accumulating {
       };
       return { ...evaluation, gradients: parts, shared, memory };
     };
+    const group = groupIn(name, call as GatheredGroupCall);
     const join = () => {
+      checkObject(name, "call", call);
+      rejectUnknown(name, "call option", call, ["scale", "engine", "group", "local"]);
       if (Array.isArray(microBatches) && microBatches.length > 0) return joinBatches(objective, microBatches);
       throw notMicroBatches(name, Array.isArray(microBatches) ? "none" : typeof microBatches);
     };
-    if (call.group === undefined) {
+    if (!group) {
       const joined = join();
       return finish(joined, objective.valueAndGradients(joined.batch, call as GatheredCall));
     }
-    const { group } = call;
     return together(group, name, join).then(async (joined) =>
-      finish(joined, await objective.valueAndGradients(joined.batch, { ...call, group })),
+      finish(joined, await objective.valueAndGradients(joined.batch, { ...call, group } as GroupCall)),
     );
   }
 }
@@ -487,18 +500,18 @@ async function finishOver(
   close: () => ByPart<Tally>,
   known?: ByPart<Denominator>,
 ): Promise<AccumulatedStep<AnyTally>> {
-  let closed: ByPart<Tally> | undefined;
-  const own = (name: string) => {
-    closed ??= close();
-    return closed[name]!;
-  };
-  const denominators =
-    known ?? (await overParts(of, (name) => denominatorOver(group, of.name, () => own(name).denominator)));
+  const closed = once(close);
+  const own = (name: string) => closed()[name]!;
+  const denominatorOf = (name: string) => denominatorOver(group, of.name, of.contract, () => own(name).denominator);
+  const denominators = known ?? (await overParts(of, denominatorOf));
   let said: readonly Note[] = [];
   const tallies = await overParts(of, async (name) => {
     // Notes are those of all parts; they go out with the first.
     const notes = name === of.partNames[0] ? running.notes : [];
-    const walked = await walkOver(group, of.name, denominators[name]!, () => ({ tally: own(name), notes }));
+    const walked = await walkOver(group, of.name, of.contract, denominators[name]!, () => ({
+      tally: own(name),
+      notes,
+    }));
     said = [...said, ...walked.notes];
     return walked.tally;
   });
@@ -552,19 +565,24 @@ function callOf(where: string, call: MicroBatchCall, world: number | undefined):
   });
 }
 
-/** @throws `unknown` for other options, `option` for a group that is none */
-function groupOf(where: string, options: { readonly group?: Group }): Group | undefined {
+/** The group among some options, looked at before them: what else is wrong with them is told to its ranks. */
+function groupIn(where: string, options: { readonly group?: Group } | null): Group | undefined {
+  return checkGroup(where, options?.group);
+}
+
+/** @throws `argument`, `unknown` for other options than the group */
+function checkGroupOptions(where: string, options: object): void {
   checkObject(where, "options", options);
   rejectUnknown(where, "option", options, ["group"]);
-  const { group } = options;
-  if (group === undefined || typeof group?.allReduceSum === "function") return group;
-  throw new LosswrightError({
-    code: "option",
-    where,
-    field: "group",
-    found: typeof group,
-    expected: "a group: solo(), await threads(n) or await mpi()",
-  });
+}
+
+/** Does something the first time it is asked. */
+function once<Found>(find: () => Found): () => Found {
+  let found: { readonly it: Found } | undefined;
+  return () => {
+    found ??= { it: find() };
+    return found.it;
+  };
 }
 
 function refuseKeys(where: string, batch: AnyBatch): void {

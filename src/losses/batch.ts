@@ -170,12 +170,19 @@ export function bindBatch<Options extends object>(
   const isPartial = !checkPresence(definition, options, given, mayBePartial);
   const binder = new ShapeBinder(where, definition.alignment?.(options).classAxis ?? -1);
   const tensors = new Map<string, Tensor>();
+  const bind = (name: string, spec: FieldSpec) => {
+    const { shape } = tensors.get(name)!;
+    const axes = axesOf(spec, options, shape.length);
+    binder.bind(name, axes === spec.shape ? spec : { ...spec, shape: axes }, shape);
+  };
   for (const [name, spec] of ordered) {
     if (given[name] === undefined || spec.orUnits) continue;
-    const value = asTensor(where, name, spec, given[name]);
-    tensors.set(name, value);
-    const axes = axesOf(spec, options, value.shape.length);
-    binder.bind(name, axes === spec.shape ? spec : { ...spec, shape: axes }, value.shape);
+    tensors.set(name, asTensor(where, name, spec, given[name]));
+    // An entry of a field that may be smaller holds for several units, so it cannot tell how many there are.
+    if (!isPartial || !spec.broadcasts) bind(name, spec);
+  }
+  for (const [name, spec] of ordered) {
+    if (isPartial && spec.broadcasts && tensors.has(name) && binder.isBound("...")) bind(name, spec);
   }
   const unitShape = isPartial
     ? unitShapeOfPart(definition, binder, given)
@@ -348,7 +355,8 @@ const wantedDtypes = {
   flags: "0 and 1 of any dtype",
 };
 
-function asTensor(where: string, name: string, spec: FieldSpec, value: Tensor | number | undefined): Tensor {
+/** A field as a tensor. @throws `argument`, `role`, `dtype`, `value` where it does not hold what it should */
+export function asTensor(where: string, name: string, spec: FieldSpec, value: Tensor | number | undefined): Tensor {
   if (typeof value === "number" && spec.shape.length === 0)
     return view(Float64Array.of(value), [], "unlabeled", "float64");
   if (!isTensor(value)) {

@@ -1,9 +1,14 @@
 import { canonicalText, firstDifference, type Json } from "../contract/index.js";
 import { LosswrightError } from "../errors/index.js";
-import type { Group } from "../tally/index.js";
+import { type Group, LANES } from "../tally/index.js";
 
 /** Lanes before a rank's own: ranks that failed, then sums and sums of squares of two pieces of a hash. */
 const HEAD = 5;
+/**
+ * Lanes of a rank's own: an exact sum and five integers. Every call has as many, needed or not, so that ranks that make
+ * different calls meet in one sum and learn from its signatures what differs.
+ */
+export const SHARED_LANES = LANES + 5;
 
 /** What all ranks found together. */
 export interface Agreed<Found> {
@@ -15,11 +20,13 @@ export interface Agreed<Found> {
 
 /** What of a rank's own work concerns the others. */
 export interface Shared {
-  /** What must be the same on every rank. */
-  readonly signature: Json;
-  /** Integers that are added over the ranks. */
-  readonly lanes: BigInt64Array;
+  /** What must be the same on every rank, as the text of JSON; nothing where they have agreed before. */
+  readonly signature?: string;
+  /** `SHARED_LANES` integers that are added over the ranks. */
+  readonly lanes?: BigInt64Array;
 }
+
+const nothing: Shared = {};
 
 /**
  * Does some work on every rank, makes sure that it came out alike, and adds integers of it: one all-reduce.
@@ -28,27 +35,24 @@ export interface Shared {
  * thrown there as it is, and on the others as one of code `group` that names the rank. Whether signatures agree is read
  * off sums alone (numbers are equal where count · Σx² = (Σx)²), so all ranks come to the same answer; the signatures
  * themselves are exchanged only to name the first difference.
- *
- * @param width - how many lanes every rank has
  */
 export async function consent<Found>(
   group: Group,
   where: string,
-  width: number,
   work: () => Found,
-  share: (found: Found) => Shared,
+  share: (found: Found) => Shared = () => nothing,
 ): Promise<Agreed<Found>> {
-  const lanes = new BigInt64Array(HEAD + width);
-  let text = "";
+  const lanes = new BigInt64Array(HEAD + SHARED_LANES);
+  let text = "null";
   let own: Found | undefined;
   let failure: { readonly error: unknown } | undefined;
   try {
     own = work();
     const shared = share(own);
-    text = canonicalText(shared.signature);
+    text = shared.signature ?? text;
     const [low, high] = hashOf(text);
     lanes.set([0n, low, low * low, high, high * high]);
-    lanes.set(shared.lanes, HEAD);
+    if (shared.lanes) lanes.set(shared.lanes, HEAD);
   } catch (error) {
     failure = { error };
     lanes[0] = 1n;
@@ -61,19 +65,15 @@ export async function consent<Found>(
   return { own: own!, sums: sums.subarray(HEAD) };
 }
 
-/**
- * Does some work on every rank that may fail on any: then it is an error of all.
- *
- * @param signature - what must be the same on every rank
- */
+/** Does some work on every rank that may fail on any: then it is an error of all. */
 export async function together<Found>(
   group: Group,
   where: string,
   work: () => Found,
-  signature: Json = null,
+  signature?: string,
 ): Promise<Found> {
-  const lanes = new BigInt64Array(0);
-  return (await consent(group, where, 0, work, () => ({ signature, lanes }))).own;
+  const shared = signature === undefined ? nothing : { signature };
+  return (await consent(group, where, work, () => shared)).own;
 }
 
 /** Every rank's text, in rank order. */
@@ -88,31 +88,67 @@ async function tellFailure(group: Group, where: string, failure?: { readonly err
   const words = error instanceof LosswrightError ? error.message : String(error);
   const texts = await gatherTexts(group, failure ? words : "");
   if (failure) throw error;
-  const rank = texts.findIndex((text) => text !== "");
+  const failed = texts.flatMap((text, rank) => (text === "" ? [] : [rank]));
+  const others = failed.length > 1 ? `, and ranks ${failed.slice(1).join(", ")} failed too` : "";
   throw new LosswrightError({
     code: "group",
     where,
-    field: `rank ${rank}`,
-    found: `a rank that failed: ${texts[rank]}`,
+    field: `rank ${failed[0]}`,
+    found: `a rank that failed: ${texts[failed[0]!]}${others}`,
     expected: "a batch on every rank that the objective can compute",
-    fix: `look at rank ${rank}; the others are whole.`,
+    fix: `look at rank ${failed[0]}; nothing is wrong on this one.`,
   });
 }
+
+/** What ranks may differ in, the most telling first, and what is to be done about it. */
+const differences: readonly { readonly key: string; readonly expected: string; readonly fix: string }[] = [
+  {
+    key: "contract",
+    expected: "one contract on every rank",
+    fix: "make the objective from one contract (JSON) on all ranks.",
+  },
+  {
+    key: "call",
+    expected: "the same call on every rank, with the same options",
+    fix: "a branch that only some ranks take must hold no call of the group.",
+  },
+  {
+    key: "scalars",
+    expected: "learned scalars that are equal on every rank",
+    fix: "they are one parameter: add its gradient up over the ranks before each step, and start it alike.",
+  },
+  {
+    key: "fields",
+    expected: "the same fields on every rank, of the same dtype",
+    fix: "prepare the batches of all ranks alike.",
+  },
+  {
+    key: "widths",
+    expected: "as many classes, and embeddings of one width, on every rank",
+    fix: "look at the model of that rank: its outputs have another width.",
+  },
+];
 
 /** @throws `group` with the first difference between rank 0 and the first rank unlike it */
 async function tellDifference(group: Group, where: string, text: string): Promise<never> {
   const texts = await gatherTexts(group, text);
   const rank = texts.findIndex((other) => other !== texts[0]);
-  const [first, other] = [texts[0]!, texts[rank]!].map((each) => JSON.parse(each) as Json);
+  const [first, other] = [texts[0]!, texts[rank]!].map((each) => (JSON.parse(each) ?? {}) as Signature);
+  const isDifferent = ({ key }: { readonly key: string }) =>
+    canonicalText(first![key] ?? null) !== canonicalText(other![key] ?? null);
+  const { key, expected, fix } = differences.find(isDifferent) ?? { ...differences[1]!, key: "" };
+  const found = key ? firstDifference(first![key] ?? null, other![key] ?? null, key) : "different calls";
   throw new LosswrightError({
     code: "group",
     where,
     field: `rank ${rank}`,
-    found: `${firstDifference(first!, other!)} on rank 0 and rank ${rank}`,
-    expected: "one contract, and fields of the same dtype and width, on every rank",
-    fix: "make the objective from one contract (JSON) on all ranks, and prepare their batches alike.",
+    found: `${found} on rank 0 and rank ${rank}`,
+    expected,
+    fix,
   });
 }
+
+type Signature = { readonly [key: string]: Json };
 
 /** Two FNV-1a hashes, of 24 bits so that squares of so many ranks' still fit into a lane. */
 function hashOf(text: string): readonly [bigint, bigint] {

@@ -136,8 +136,9 @@ class DefinedObjective implements Objective {
     given: AnyBatch,
     options: EvaluateOptions | GroupEvaluateOptions = {},
   ): Evaluation | UncertainEvaluation | Promise<Evaluation | UncertainEvaluation> {
-    const { standardError, group } = checkEvaluateOptions(this.name, options);
-    if (group) return this.evaluateOver(group, given, standardError);
+    const group = checkGroup(this.name, (options as { readonly group?: unknown } | null)?.group);
+    if (group) return this.evaluateOver(group, given, options);
+    const standardError = wantsStandardError(this.name, options);
     const opened = this.open(given);
     const walked = this.walk(opened);
     const { tally } = walked;
@@ -189,18 +190,24 @@ class DefinedObjective implements Objective {
     return this.walk(opened, { gradients, factor });
   }
 
-  private async evaluateOver(group: Group, given: AnyBatch, standardError: boolean) {
-    const step = new GroupStep(group, this, { standardError });
-    const joined = this.couples ? await step.join(given, () => {}) : undefined;
-    const { opened, denominator } = await step.open(given, () => this.openPart(given, joined, this.engine));
+  private async evaluateOver(group: Group, given: AnyBatch, options: EvaluateOptions | GroupEvaluateOptions) {
+    const { standardError = false } = options;
+    const step = new GroupStep(group, this, { by: "evaluate", standardError });
+    // Checked inside the first reduction, so that what is wrong on one rank is told to all.
+    const check = () => wantsStandardError(this.name, options);
+    const joined = this.couples ? await step.join(given, check) : undefined;
+    const { opened, denominator } = await step.open(given, () => {
+      check();
+      return this.openPart(given, joined, this.engine);
+    });
     const walked = await step.walk(denominator, () => this.walk(opened));
     const evaluation = this.evaluation(walked, walked.tally.numerator, denominator.value);
     return standardError ? withSpread(evaluation, await step.addUp(() => this.spread(opened))) : evaluation;
   }
 
   private async differentiateOver(group: Group, given: AnyBatch, call: GroupCall): Promise<EvaluationWithGradients> {
-    const step = new GroupStep(group, this, { scale: call.scale ?? 1, local: call.local ?? false });
-    // Checked inside the first reduction, so that what is wrong on one rank is told to all.
+    const { scale: asked = 1, local: isCut = false } = call;
+    const step = new GroupStep(group, this, { by: "valueAndGradients", scale: asked, local: isCut });
     let checked: CheckedCall | undefined;
     const check = () => {
       checked ??= this.checkGroupCall(call);
@@ -426,7 +433,7 @@ class DefinedObjective implements Objective {
 }
 
 /** @throws `argument`, `unknown`, `option` for anything but `{ standardError, group }` */
-function checkEvaluateOptions(where: string, options: EvaluateOptions | GroupEvaluateOptions) {
+function wantsStandardError(where: string, options: EvaluateOptions | GroupEvaluateOptions): boolean {
   const known = ["standardError", "group"];
   checkObject(where, "options of evaluate", options);
   rejectUnknown(where, "option of evaluate", options, known, (name) =>
@@ -435,7 +442,7 @@ function checkEvaluateOptions(where: string, options: EvaluateOptions | GroupEva
       : "fields go into one object, { logits, labels }; call options go to valueAndGradients.",
   );
   const { standardError = false } = options;
-  if (typeof standardError === "boolean") return { standardError, group: checkGroup(where, options.group) };
+  if (typeof standardError === "boolean") return standardError;
   throw new LosswrightError({
     code: "option",
     where,

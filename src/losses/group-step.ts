@@ -1,20 +1,12 @@
 import type { Contract, Json } from "../contract/index.js";
 import { type Denominator, type Exchanged, type Group, Spread } from "../tally/index.js";
 import { isTensor, sizeOf, type Tensor, type Unlabeled, view } from "../tensor/index.js";
-import { type AnyBatch, type BoundBatch, bindBatch, specOf } from "./batch.js";
+import { type AnyBatch, type BoundBatch, bindBatch } from "./batch.js";
 import { consent, gatherTexts, together } from "./consensus.js";
-import type { LossDefinition } from "./definition.js";
+import type { FieldSpec, LossDefinition } from "./definition.js";
 import type { Counted } from "./divisor.js";
 import { checkJoinable, Joining, joinableAxes, type Lengths, pairFields, withoutPairs } from "./joined.js";
-import {
-  DENOMINATOR_LANES,
-  denominatorLanes,
-  readDenominator,
-  readWalk,
-  WALK_LANES,
-  type Walked,
-  walkLanes,
-} from "./reduced.js";
+import { denominatorLanes, readDenominator, readWalk, type Walked, walkLanes } from "./reduced.js";
 
 /** Axes that are one thing on every rank: classes and widths of embeddings. Lengths of sequences and lists may differ. */
 const widths = ["K", "K-1", "C", "D"];
@@ -46,7 +38,6 @@ type Gradients = Readonly<Record<string, Tensor<Unlabeled, "float32" | "float64"
 export class GroupStep {
   /** Whether each rank computes its own units among the rows of all; otherwise every rank computes all of them. */
   private readonly isShared: boolean;
-  private signature: Json = null;
 
   constructor(
     private readonly group: Group,
@@ -67,18 +58,13 @@ export class GroupStep {
     const { group, objective } = this;
     const { definition, options, name } = objective;
     const axes = definition.gathers?.(options) ?? joinableAxes(definition);
-    const { own: local } = await consent(
-      group,
-      name,
-      0,
-      () => {
-        checkJoinable(name, given);
-        const bound = bindBatch(definition, options, withoutPairs(definition, options, given));
-        prepare(bound);
-        return bound;
-      },
-      (bound) => ({ signature: this.signed(bound, given), lanes: new BigInt64Array(0) }),
-    );
+    const bind = () => {
+      checkJoinable(name, given);
+      const bound = bindBatch(definition, options, withoutPairs(definition, options, given));
+      prepare(bound);
+      return bound;
+    };
+    const { own: local } = await consent(group, name, bind, (bound) => ({ signature: this.signature(bound, given) }));
     const lengths = await this.gatherLengths(axes, local);
     const own = this.isShared ? group.rank : undefined;
     // Of lengths that all ranks know, so that it is refused on all or on none.
@@ -106,10 +92,11 @@ export class GroupStep {
     open: () => Opened,
   ): Promise<{ readonly opened: Opened; readonly denominator: Denominator }> {
     const { group, objective, isShared } = this;
-    const found = await consent(group, objective.name, DENOMINATOR_LANES, open, ({ batch, counted }) => ({
-      signature: objective.couples ? this.signature : this.signed(batch, given),
-      lanes: denominatorLanes(counted.denominator),
-    }));
+    const found = await consent(group, objective.name, open, ({ batch, counted }) => {
+      const lanes = denominatorLanes(counted.denominator);
+      // Rows that were joined are rows of ranks that have agreed.
+      return objective.couples ? { lanes } : { signature: this.signature(batch, given), lanes };
+    });
     const { own: opened, sums } = found;
     const { denominator } = opened.counted;
     return { opened, denominator: isShared ? await readDenominator(group, sums, denominator) : denominator };
@@ -117,18 +104,14 @@ export class GroupStep {
 
   /** Walks over this rank's units; gives the tally of the whole group, and what any rank has to say. */
   async walk<Own extends Walked>(denominator: Denominator, walk: () => Own): Promise<Own> {
-    const { group, objective, isShared, signature } = this;
-    const { own, sums } = await consent(group, objective.name, WALK_LANES, walk, (found) => ({
-      signature,
-      lanes: walkLanes(found),
-    }));
+    const { group, objective, isShared } = this;
+    const { own, sums } = await consent(group, objective.name, walk, (found) => ({ lanes: walkLanes(found) }));
     if (!isShared) return own;
     return { ...own, ...(await readWalk(group, sums, own, denominator, objective.couples)) };
   }
 
   /**
-   * Gives every rank the gradient of its own rows: what all ranks' units add to them, summed in rank order and rounded
-   * once.
+   * Gives every rank the gradient of its own rows: what all ranks' units add to them, summed in float64 in rank order.
    *
    * @param whole - gradients by the joined batch, of this rank's units
    * @param into - gradients by this rank's own batch; those that stand in `whole` too are there already
@@ -144,16 +127,18 @@ export class GroupStep {
         continue;
       }
       if (isShared && !isLocal && joining.needs(name, found)) {
-        const sum = await group.reduceScatterSum(
-          new Float64Array(found.data as Float64Array),
-          joining.counts(name, found),
-        );
+        const { data } = found;
+        const wide = data instanceof Float64Array ? data : new Float64Array(data);
+        const sum = await group.reduceScatterSum(wide, joining.counts(name, found));
         own.data.set(sum);
       } else own.data.set(joining.rowsOf(name, found, group.rank) as Float64Array);
     }
   }
 
-  /** Room for the gradients by a joined batch: float64 where the reference computes, so that sums are rounded once. */
+  /**
+   * Room for the gradients by a joined batch: float64 where the reference computes, so that sums over ranks are rounded
+   * once; float32 where a kernel does, which rounds its own.
+   */
   roomFor({ joining }: JoinedBatch, opened: BoundBatch<object>, own: Gradients, byKernel: boolean): Gradients {
     const rooms = Object.entries(own).map(([name, tensor]) => {
       const field = opened.tensors.get(name);
@@ -168,33 +153,27 @@ export class GroupStep {
 
   /** Something that every rank does on its own, and that may fail on any. */
   private together<Found>(work: () => Found): Promise<Found> {
-    return together(this.group, this.objective.name, work, this.signature);
+    return together(this.group, this.objective.name, work);
   }
 
-  /** What of a batch must be the same on every rank. */
-  private signed(batch: BoundBatch<object>, given: AnyBatch): Json {
+  /** What of a call must be the same on every rank. */
+  private signature(batch: BoundBatch<object>, given: AnyBatch): string {
     const { objective, call } = this;
     const { definition, contract, couples } = objective;
-    const fields: Record<string, Json> = {};
-    for (const name of Object.keys(definition.fields)) {
+    const fields: Record<string, Json> = { unitAxes: batch.unitShape.length };
+    const scalars: Record<string, Json> = {};
+    for (const [name, spec] of Object.entries(definition.fields)) {
       const value = given[name];
       if (value === undefined) continue;
-      const { holds } = specOf(definition.fields, name);
-      const kind = isTensor(value) && (couples || holds === "reals") ? value.dtype : holds;
-      // A learned scalar of a coupled loss stands in every unit's loss: replicas that differ are no one objective.
-      const isScalar = couples && (!isTensor(value) || value.shape.length === 0);
-      fields[name] = isScalar ? String(isTensor(value) ? value.data[0] : value) : kind;
+      // Which units count is a rank's own affair, and so is whether it says so of all.
+      if (spec.holds === "flags" && !couples) continue;
+      const isScalar = !isTensor(value) || value.shape.length === 0;
+      // A learned scalar stands in the loss of every unit: replicas of it that differ are no one objective.
+      if (couples && isScalar) scalars[name] = String(isTensor(value) ? value.data[0] : value);
+      else fields[name] = kindOf(spec, value, couples);
     }
-    const sizes = Object.entries(batch.sizes).filter(([axis]) => widths.includes(axis));
-    const found = Object.fromEntries(sizes);
-    this.signature = {
-      contract: contract as unknown as Json,
-      call,
-      fields,
-      widths: found,
-      unitAxes: batch.unitShape.length,
-    };
-    return this.signature;
+    const found = widths.map((axis) => [axis, batch.sizes[axis]] as const);
+    return JSON.stringify({ contract, call, scalars, fields, widths: Object.fromEntries(found) });
   }
 
   private async gatherLengths(axes: readonly string[], local: BoundBatch<object>): Promise<readonly Lengths[]> {
@@ -209,7 +188,8 @@ export class GroupStep {
     const { group, objective } = this;
     const parts: Record<string, Tensor | number | undefined>[] = Array.from({ length: group.size }, () => ({}));
     const names = Object.keys(objective.definition.fields);
-    const gather = async (name: string, own: Tensor) => {
+    const gather = async (name: string, given: Tensor) => {
+      const own = joining.plain(name, given);
       const gathered = await group.allGather<Exchanged>(own.data);
       for (const [rank, data] of gathered.entries()) {
         const shape = joining.shapeOf(name, own, rank, data.length);
@@ -227,4 +207,12 @@ export class GroupStep {
     parts[group.rank] = { ...given, ...parts[group.rank] };
     return parts;
   }
+}
+
+/** What a field holds, as far as it must be the same on every rank. */
+function kindOf({ holds, indexes }: FieldSpec, value: Tensor | number, couples: boolean): string {
+  if (!isTensor(value)) return "float64";
+  // Flags, and indices that are offset, are converted; other rows that are gathered go out as they are.
+  const isGathered = couples && holds === "indices" && indexes === undefined;
+  return holds === "reals" || isGathered ? value.dtype : holds;
 }

@@ -1,5 +1,5 @@
 export { type AnyBatch, commonFields } from "./batch.js";
-export { worldNote } from "./call.js";
+export { checkGroup, worldNote } from "./call.js";
 export { together } from "./consensus.js";
 export { defineLoss, type ObjectiveFactory } from "./define-loss.js";
 export {

@@ -9,7 +9,7 @@ import {
   type TensorData,
   view,
 } from "../tensor/index.js";
-import { type AnyBatch, bindBatch, flagsOf, specOf } from "./batch.js";
+import { type AnyBatch, asTensor, bindBatch, flagsOf, specOf } from "./batch.js";
 import { axesOf, type FieldSpec, type LossDefinition } from "./definition.js";
 import type { Objective } from "./objective.js";
 
@@ -27,6 +27,8 @@ export type Lengths = Readonly<Record<string, number>>;
 export class Joining {
   private readonly unitAxis: string;
   private readonly views: number;
+  /** Where the rows of each part begin along an axis, and one past the last. */
+  private readonly starts: Readonly<Record<string, readonly number[]>>;
 
   /**
    * @param axes - along which rows of all parts lie one after the other
@@ -44,6 +46,13 @@ export class Joining {
   ) {
     this.unitAxis = definition.unitShape[0]!;
     this.views = Math.max(1, ...Object.values(definition.fields).map(({ views = 1 }) => views));
+    this.starts = Object.fromEntries(
+      [...new Set([this.unitAxis, ...axes])].map((axis) => {
+        const starts = [0];
+        for (const each of lengths) starts.push(starts.at(-1)! + each[axis]!);
+        return [axis, starts];
+      }),
+    );
     this.checkPairs();
   }
 
@@ -159,10 +168,10 @@ export class Joining {
     if (spec.indexes !== undefined && this.isJoined(spec.indexes))
       return this.offsetLabels(name, spec, tensor, batch, part);
     const columns = axes[1];
-    if (axes.length !== 2 || !this.isJoined(columns)) return tensor;
+    if (axes.length !== 2 || !this.isJoined(columns)) return this.plain(name, tensor);
     this.checkColumns(name, tensor, part);
     const [rows, own, all] = [tensor.shape[0]!, lengths[part]![columns!]!, this.total(columns!)];
-    if (tensor.shape[1] === all) return tensor;
+    if (tensor.shape[1] === all) return this.plain(name, tensor);
     const flag = flagsOf(tensor);
     const data = dataOf("bool", rows * all);
     const offset = this.offset(columns!, part);
@@ -174,12 +183,23 @@ export class Joining {
     return view(data, [rows, all], tensor.role, "bool");
   }
 
+  /** Flags as bool, whatever dtype a part gives them; other fields as they are. */
+  plain(name: string, tensor: Tensor): Tensor {
+    const { fields } = this.definition;
+    if (fields[name]?.holds !== "flags" || tensor.dtype === "bool") return tensor;
+    const flag = flagsOf(tensor);
+    const data = Uint8Array.from({ length: tensor.data.length }, (_, at) => (flag(at) ? 1 : 0));
+    return view(data, tensor.shape, tensor.role, "bool");
+  }
+
   /** @throws `shape` for a field of pairs in a part that fits neither the part's own keys nor all keys */
-  checkColumns(name: string, { shape }: Tensor, part: number): void {
+  checkColumns(name: string, tensor: Tensor, part: number): void {
     const { definition, lengths } = this;
+    const { shape } = tensor;
     const axes = axesOf(specOf(definition.fields, name), this.options, shape.length);
     const columns = axes[1];
     if (axes.length !== 2 || !this.isJoined(columns) || definition.fields[name]?.holds !== "flags") return;
+    asTensor(definition.name, name, specOf(definition.fields, name), tensor);
     const [rows, own, all] = [lengths[part]![axes[0]!]!, lengths[part]![columns!]!, this.total(columns!)];
     if (shape[0] === rows && (shape[1] === own || shape[1] === all)) return;
     throw this.wrong("shape", name, `${formatShape(shape)} on ${this.named(part)}`, [
@@ -215,9 +235,10 @@ export class Joining {
       for (const part of parts) this.checkPaired(indexes!, part);
       if (this.isJoined(unitAxis) && parts.every((part) => this.offset(indexes!, part) === this.offset(unitAxis, part)))
         continue;
-      const data = parts.flatMap((part) =>
-        Array.from({ length: lengths[part]![unitAxis]! }, (_, row) => this.offset(indexes!, part) + row),
-      );
+      const data = parts.flatMap((part) => {
+        const first = this.offset(indexes!, part);
+        return Array.from({ length: lengths[part]![unitAxis]! }, (_, row) => first + row);
+      });
       return { [name]: view(Float64Array.from(data), [data.length], "unlabeled", "float64", true) };
     }
     return undefined;
@@ -316,11 +337,11 @@ export class Joining {
   }
 
   private total(axis: string): number {
-    return this.lengths.reduce((sum, part) => sum + part[axis]!, 0);
+    return this.starts[axis]!.at(-1)!;
   }
 
   private offset(axis: string, part: number): number {
-    return this.lengths.slice(0, part).reduce((sum, each) => sum + each[axis]!, 0);
+    return this.starts[axis]![part]!;
   }
 
   private wrong(code: "shape" | "value" | "missing-field", field: string, found: string, [expected, fix]: string[]) {

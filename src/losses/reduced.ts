@@ -1,13 +1,7 @@
-import type { Json } from "../contract/index.js";
 import { Denominator, type Engine, ExactSum, type Group, LANES, type Note, Tally, total } from "../tally/index.js";
-import { consent, gatherTexts } from "./consensus.js";
-
-/** Lanes of a denominator: its counted weight, and whether groups are open. */
-export const DENOMINATOR_LANES = LANES + 1;
+import { consent, gatherTexts, SHARED_LANES } from "./consensus.js";
 
 const engines: readonly Engine[] = ["reference", "wasm"];
-/** Lanes of a walk: its numerator, whether groups are open, whether there is something to say, batches, engines. */
-export const WALK_LANES = LANES + 3 + engines.length;
 
 /** What a walk gives to be reduced. */
 export interface Walked {
@@ -15,8 +9,9 @@ export interface Walked {
   readonly notes: readonly Note[];
 }
 
+/** The counted weight of a denominator, and whether groups are open. */
 export function denominatorLanes({ counted, open }: Denominator): BigInt64Array {
-  const lanes = new BigInt64Array(DENOMINATOR_LANES);
+  const lanes = new BigInt64Array(SHARED_LANES);
   counted.toLanes(lanes, 0);
   if (open.size > 0) lanes[LANES] = 1n;
   return lanes;
@@ -32,8 +27,9 @@ export async function readDenominator(group: Group, sums: BigInt64Array, own: De
   return others.reduce((sum, next) => sum.merge(next), first!);
 }
 
+/** The numerator of a walk, whether groups are open and something is to be said, batches, engines. */
 export function walkLanes({ tally, notes }: Walked): BigInt64Array {
-  const lanes = new BigInt64Array(WALK_LANES);
+  const lanes = new BigInt64Array(SHARED_LANES);
   tally.numeratorSum.toLanes(lanes, 0);
   const flags = [tally.openKeys.length > 0, notes.length > 0, tally.batches];
   lanes.set([...flags, ...engines.map((name) => tally.engines.includes(name))].map(BigInt), LANES);
@@ -83,10 +79,20 @@ async function gatherNotes(group: Group, own: readonly Note[]): Promise<readonly
   });
 }
 
-/** What divides a step of which every rank knows a part. @throws on all ranks what one throws; `group` where they differ */
-export async function denominatorOver(group: Group, where: string, work: () => Denominator): Promise<Denominator> {
-  const { own, sums } = await consent(group, where, DENOMINATOR_LANES, work, (found) => ({
-    signature: { contract: found.contract as unknown as Json },
+/**
+ * What divides a step of which every rank knows a part.
+ *
+ * @param contract - of the whole, which must be the same on every rank
+ * @throws on all ranks what one throws; `group` where they differ
+ */
+export async function denominatorOver(
+  group: Group,
+  where: string,
+  contract: object,
+  work: () => Denominator,
+): Promise<Denominator> {
+  const { own, sums } = await consent(group, where, work, (found) => ({
+    signature: JSON.stringify({ contract, call: "accumulation" }),
     lanes: denominatorLanes(found),
   }));
   return readDenominator(group, sums, own);
@@ -96,11 +102,12 @@ export async function denominatorOver(group: Group, where: string, work: () => D
 export async function walkOver(
   group: Group,
   where: string,
+  contract: object,
   denominator: Denominator,
   work: () => Walked,
 ): Promise<Walked> {
-  const { own, sums } = await consent(group, where, WALK_LANES, work, (found) => ({
-    signature: { contract: found.tally.contract as unknown as Json, unitAxes: found.tally.unitAxes },
+  const { own, sums } = await consent(group, where, work, (found) => ({
+    signature: JSON.stringify({ contract, call: "accumulation", fields: { unitAxes: found.tally.unitAxes } }),
     lanes: walkLanes(found),
   }));
   return readWalk(group, sums, own, denominator, false);

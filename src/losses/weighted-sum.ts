@@ -12,7 +12,7 @@ import {
 } from "../tally/index.js";
 import type { Tensor } from "../tensor/index.js";
 import type { AnyBatch } from "./batch.js";
-import { checkGroup, worldNote } from "./call.js";
+import { checkCall, checkGroup, worldNote } from "./call.js";
 import { together } from "./consensus.js";
 import type { CallOptions, Evaluation, EvaluationWithGradients, GroupCall, Objective } from "./objective.js";
 
@@ -189,14 +189,17 @@ export class WeightedSum<P extends WeightedParts> {
     batch: WeightedBatch<P>,
     options: { readonly group?: Group | undefined } = {},
   ): WeightedEvaluation<keyof P & string> | Promise<WeightedEvaluation<keyof P & string>> {
-    checkObject(this.name, "options of evaluate", options);
-    rejectUnknown(this.name, "option of evaluate", options, ["group"]);
-    const group = checkGroup(this.name, options.group);
+    const group = checkGroup(this.name, (options as { readonly group?: unknown } | null)?.group);
+    const check = () => {
+      checkObject(this.name, "options of evaluate", options);
+      rejectUnknown(this.name, "option of evaluate", options, ["group"]);
+    };
     if (group) {
-      return this.over(group, batch, {}, (name) =>
+      return this.over(group, batch, "evaluate", check, (name) =>
         this.parts[name]!.objective.evaluate(batch[name] as AnyBatch, { group }),
       );
     }
+    check();
     this.checkBatch(batch);
     return this.combine((name) => this.parts[name]!.objective.evaluate(batch[name] as AnyBatch));
   }
@@ -217,9 +220,8 @@ export class WeightedSum<P extends WeightedParts> {
     const group = checkGroup(this.name, (call as { readonly group?: unknown } | null)?.group);
     if (group) return this.differentiateOver(group, batch, call as WeightedGroupCall<string>);
     this.checkBatch(batch);
-    const { denominator } = call as WeightedCallOptions<string>;
-    const { scale, partCall } = this.checkCall(call, 1);
-    const divisors = this.divisors(denominator);
+    const { scale, partCall } = this.checkCall(call);
+    const divisors = this.divisors((call as WeightedCallOptions<string>).denominator);
     const combined = this.combine((name) => {
       const { objective, weight } = this.parts[name]!;
       return objective.valueAndGradients(batch[name] as AnyBatch, {
@@ -232,13 +234,17 @@ export class WeightedSum<P extends WeightedParts> {
   }
 
   private async differentiateOver(group: Group, batch: WeightedBatch<P>, call: WeightedGroupCall<string>) {
-    const { scale, partCall } = this.checkCall(call, group.size);
-    const combined = await this.over(group, batch, { scale }, async (name) => {
+    // Checked inside the first reduction, so that what is wrong on one rank is told to all.
+    let checked: ReturnType<typeof this.checkCall> | undefined;
+    const check = () => {
+      checked = this.checkCall(call);
+    };
+    const combined = await this.over(group, batch, "valueAndGradients", check, async (name) => {
       const { objective, weight } = this.parts[name]!;
-      const part: GroupCall = { ...partCall(name), scale: weight * scale, group };
+      const part: GroupCall = { ...checked!.partCall(name), scale: weight * checked!.scale, group };
       return (await objective.valueAndGradients(batch[name] as AnyBatch, part)) as EvaluationWithGradients;
     });
-    if (call.scale !== "world") return this.withGradients(combined);
+    if (!checked!.isWorldScaled) return this.withGradients(combined);
     return this.withGradients({ ...combined, notes: [...combined.notes, worldNote(group.size)] });
   }
 
@@ -246,35 +252,36 @@ export class WeightedSum<P extends WeightedParts> {
   private async over<E extends Evaluation>(
     group: Group,
     batch: WeightedBatch<P>,
-    call: { readonly [key: string]: Json },
+    call: string,
+    check: () => void,
     evaluate: (name: keyof P & string) => Promise<E>,
   ) {
-    const signature = { contract: this.contract as unknown as Json, call };
-    await together(group, this.name, () => this.checkBatch(batch), signature);
+    const prepare = () => {
+      check();
+      this.checkBatch(batch);
+    };
+    await together(group, this.name, prepare, JSON.stringify({ contract: this.contract, call }));
     const found: Partial<Record<keyof P & string, E>> = {};
     for (const name of this.names) found[name] = await evaluate(name);
     return this.combine((name) => found[name]!);
   }
 
   /** The scale of a call, and what of it every part is called with. */
-  private checkCall(call: WeightedCallOptions<string> | WeightedGroupCall<string>, world: number) {
+  private checkCall(call: WeightedCallOptions<string> | WeightedGroupCall<string>) {
     checkObject(this.name, "call", call);
     rejectUnknown(this.name, "call option", call, ["denominator", "scale", "into", "engine", "group"]);
-    const { scale: given = 1, into = {}, engine } = call;
+    const { into = {}, ...others } = call;
     checkObject(this.name, "into", into);
     rejectUnknown(this.name, "part", into, this.names);
-    const isOverGroup = call.group !== undefined;
-    const wrong = (field: string, found: string, expected: string) =>
-      new LosswrightError({ code: "argument", where: this.name, field, found, expected });
-    if (isOverGroup && "denominator" in call) {
-      throw wrong("denominator", "a denominator beside a group", "one of the two: a group reduces its own");
-    }
-    if (given === "world" && !isOverGroup) throw wrong("scale", 'scale: "world" without a group', "a group");
-    const partCall = (name: string) => ({
-      ...(into[name] && { into: into[name] }),
-      ...(engine && { engine }),
+    // Denominators are by part and checked there; beside a group there is none in any form.
+    const { denominator, ...single } = others as WeightedCallOptions<string>;
+    const besideGroup = call.group !== undefined && denominator !== undefined;
+    const { scale, isWorldScaled, engine } = checkCall(this.name, {
+      ...single,
+      ...(besideGroup && { denominator: 0 }),
     });
-    return { scale: given === "world" ? world : given, partCall };
+    const partCall = (name: string) => ({ ...(into[name] && { into: into[name] }), ...(engine && { engine }) });
+    return { scale, isWorldScaled, partCall };
   }
 
   private withGradients(
