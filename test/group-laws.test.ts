@@ -313,6 +313,62 @@ describe("a weighted sum", () => {
   });
 });
 
+describe("room for gradients over ranks", () => {
+  const rows = (rank: number) => 2 + rank;
+  const batch = (rank: number) => ({
+    logits: tensor(
+      Float32Array.from({ length: 3 * rows(rank) }, (_, i) => Math.sin(i + rank)),
+      [rows(rank), 3],
+    ),
+    labels: tensor(Int32Array.from({ length: rows(rank) }, (_, i) => i % 3)),
+  });
+
+  it("is the caller's, or the logits' own, with the same bits", async () => {
+    const plain = await onRanks(2, (group) => crossEntropy().valueAndGradients(batch(group.rank), { group }));
+    const into = await onRanks(2, async (group) => {
+      const logits = tensor(new Float32Array(3 * rows(group.rank)).fill(7), [rows(group.rank), 3]);
+      const { gradients } = await crossEntropy().valueAndGradients(batch(group.rank), {
+        group,
+        into: { gradients: { logits } },
+      });
+      expect(gradients.logits.data).toBe(logits.data);
+      return gradients;
+    });
+    const over = await onRanks(2, async (group) => {
+      const own = batch(group.rank);
+      const { gradients } = await crossEntropy().valueAndGradients(own, { group, inPlace: true });
+      expect(gradients.logits.data).toBe(own.logits.data);
+      return gradients;
+    });
+    for (const [rank, { gradients }] of plain.entries()) {
+      expect(tensorBits(into[rank]!.logits)).toBe(tensorBits(gradients.logits));
+      expect(tensorBits(over[rank]!.logits)).toBe(tensorBits(gradients.logits));
+    }
+  });
+
+  it("is the caller's for rows that were gathered, and refused in place, where ranks share them", async () => {
+    const keys = (rank: number) =>
+      tensor(
+        Float64Array.from({ length: 4 }, (_, i) => Math.cos(i + 3 * rank)),
+        [2, 2],
+      );
+    const call = (group: Group) => ({ queries: keys(group.rank + 5), keys: keys(group.rank) });
+    const plain = await onRanks(2, (group) => infoNce().valueAndGradients(call(group), { group }));
+    const into = await onRanks(2, async (group) => {
+      const room = tensor(new Float64Array(4).fill(7), [2, 2]);
+      await infoNce().valueAndGradients(call(group), { group, into: { gradients: { keys: room } } });
+      return room;
+    });
+    for (const [rank, { gradients }] of plain.entries()) {
+      expect(tensorBits(into[rank]!)).toBe(tensorBits(gradients.keys));
+    }
+    const errors = await errorsOnRanks(2, (group) =>
+      infoNce().valueAndGradients(call(group), { group, inPlace: true }),
+    );
+    for (const error of errors) expect(error).toMatchObject({ code: "unsupported", field: "inPlace" });
+  });
+});
+
 describe("a group's evaluation", () => {
   it("has the standard error of the whole", async () => {
     const reals = (from: number, to: number) =>
