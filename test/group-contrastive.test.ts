@@ -2,6 +2,7 @@
  * Contrastive objectives over ranks and micro-batches: rows of all ranks are gathered in rank order, labels and pairs come to
  * mean the same keys, gradients flow back to the rank that owns a row.
  */
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   type AnyBatch,
@@ -204,6 +205,92 @@ describe.each(["float64", "float32"] as const)("contrastive objectives in %s", (
         }
       }
     }
+  });
+});
+
+describe("any split of any drawn step", () => {
+  /** Rows dealt to ranks in order: how many each has, some none. */
+  const dealtTo = (random: Random, total: number, ranks: number) => {
+    const inner = Array.from({ length: ranks - 1 }, () => random.integer(0, total)).sort((a, b) => a - b);
+    return [0, ...inner, total];
+  };
+
+  it("has the bits of one process: objectives, dtypes, weights, masks, ranks and cuts as they come", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.noShrink(fc.integer()), async (seed) => {
+        const random = new Random(seed);
+        const [total, ranks] = [random.integer(1, 9), random.integer(1, 5)];
+        const { objective, rows: take } = random.pick(stories(total, random.pick(["float32", "float64"]), seed));
+        const places = dealtTo(random, total, ranks);
+        const whole = objective.valueAndGradients(take(0, total));
+        const found = await onRanks(ranks, (group) =>
+          objective.valueAndGradients(take(places[group.rank]!, places[group.rank + 1]!), { group }),
+        );
+        for (const { value } of found) expect(bits(value)).toBe(bits(whole.value));
+        expectJoined(
+          whole.gradients,
+          found.map(({ gradients }) => gradients),
+          2e-5,
+        );
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it("has them with labels and pairs left out, where ranks have more keys than rows, or fewer", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.noShrink(fc.integer()), async (seed) => {
+        const random = new Random(seed);
+        const ranks = random.integer(1, 4);
+        const counts = Array.from({ length: ranks }, () => {
+          const keys = random.integer(0, 4);
+          return { keys, rows: keys === 0 ? 0 : random.integer(0, 4) };
+        });
+        const start = (axis: "keys" | "rows", rank: number) =>
+          counts.slice(0, rank).reduce((sum, count) => sum + count[axis], 0);
+        const all = { keys: start("keys", ranks), rows: start("rows", ranks) };
+        const dtype = random.pick(["float32", "float64"] as const);
+        const [queries, keys] = [embeddings(random, all.rows, dtype), embeddings(random, all.keys, dtype)];
+        const labels = counts.map((count) =>
+          Int32Array.from({ length: count.rows }, () => random.integer(0, count.keys - 1)),
+        );
+        const excluded = new Uint8Array(all.rows * all.keys);
+        const parts = counts.map((count, rank) => {
+          const own = new Uint8Array(count.rows * count.keys);
+          for (let row = 0; row < count.rows; row++) {
+            for (let key = 0; key < count.keys; key++) {
+              if (key === labels[rank]![row] || !random.chance(0.3)) continue;
+              own[row * count.keys + key] = 1;
+              excluded[(start("rows", rank) + row) * all.keys + start("keys", rank) + key] = 1;
+            }
+          }
+          return {
+            queries: queries(start("rows", rank), start("rows", rank + 1)),
+            keys: keys(start("keys", rank), start("keys", rank + 1)),
+            labels: tensor(labels[rank]!),
+            excludeMask: tensor(own, [count.rows, count.keys]),
+          };
+        });
+        const whole = infoNce().valueAndGradients({
+          queries: queries(0, all.rows),
+          keys: keys(0, all.keys),
+          labels: tensor(
+            Int32Array.from(labels.flatMap((own, rank) => [...own].map((label) => label + start("keys", rank)))),
+          ),
+          excludeMask: tensor(excluded, [all.rows, all.keys]),
+        });
+        const found = await onRanks(ranks, (group) => infoNce().valueAndGradients(parts[group.rank]!, { group }));
+        for (const { value } of found) expect(bits(value)).toBe(bits(whole.value));
+        expectJoined(
+          whole.gradients,
+          found.map(({ gradients }) => gradients),
+          2e-5,
+        );
+        const gathered = accumulation(infoNce()).gathered(parts);
+        expect(bits(gathered.value)).toBe(bits(whole.value));
+      }),
+      { numRuns: 150 },
+    );
   });
 });
 
