@@ -22,7 +22,8 @@ const ticking = setInterval(() => ticks++, 5);
 if (group.rank === 0) await new Promise((resolve) => setTimeout(resolve, 400));
 await group.barrier();
 clearInterval(ticking);
-assert.ok(ticks >= 20, `the event loop turned ${ticks} times`);
+// A wait that blocks lets it turn once at most; how often it turns besides depends on the machine.
+assert.ok(ticks >= 3, `the event loop turned ${ticks} times`);
 
 // An access out of bounds in WebAssembly is a SIGSEGV to V8, and must stay an error of the program.
 const outside = new Uint8Array([
