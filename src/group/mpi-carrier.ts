@@ -17,6 +17,8 @@ const ASKS_OF_A_TURN = 20;
 const EAGER_MILLISECONDS = 20;
 /** For so many seconds a rank of a run that failed waits for the others, which have errors of their own to print. */
 const GRACE_SECONDS = 3;
+/** How long a launcher is given to read the last words of a rank. */
+const LAST_WORDS_MILLISECONDS = 300;
 /**
  * So many bytes in all go in one round. Counts and places are integers of 32 bits in MPI, and one call of MPI copies for
  * as long as it takes while the event loop stands still.
@@ -339,20 +341,25 @@ export class MpiCarrier implements Carrier {
   private readonly onExit = (code: number): void => {
     const failed = code !== 0;
     const reason = this.uncaught === undefined ? `it ended with exit code ${code}` : String(this.uncaught);
+    let why: unknown;
     try {
       this.say(failed, failed ? `rank ${this.rank} failed: ${reason}` : "ended without close()");
-      const why = this.meet(failed);
+      why = this.meet(failed);
       if (why === undefined) {
         // All are here: MPI ends at once, and where it does not, nothing is lost.
         this.finish(Math.min(this.timeoutSeconds, 10 * GRACE_SECONDS));
         return;
       }
-      this.print(`rank ${this.rank} ends the run: ${why}.`);
     } catch (error) {
-      this.print(`rank ${this.rank} ends the run: ${error}`);
+      why = error;
     }
     // Node prints an error after this, but MPI_Abort does not come back.
-    if (failed && this.uncaught !== undefined) this.print((this.uncaught as Error)?.stack ?? String(this.uncaught));
+    const stack =
+      failed && this.uncaught !== undefined ? ((this.uncaught as Error)?.stack ?? this.uncaught) : undefined;
+    const last = `rank ${this.rank} ends the run: ${why}.`;
+    this.print(stack === undefined ? last : `${stack}\nlosswright: ${last}`);
+    // A launcher that is told to abort kills all at once, and hands on what has reached it by then.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_WORDS_MILLISECONDS);
     this.leave();
     this.library.abort(code || 1);
   };
